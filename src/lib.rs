@@ -1,1 +1,25 @@
+//! Streamify: a video app's backend and the tool that runs, ships and operates it.
+//!
+//! The rooms, and who may use whom (a test holds the code to it):
+//!
+//! | room | what it is | may use |
+//! |---|---|---|
+//! | [`cli`] | a file per command: arguments in, an outcome out | every room |
+//! | [`settings`] | flags, environment, `streamify.yaml`, defaults, resolved once | failure |
+//! | [`terminal`] | the only place that prints | failure, report |
+//! | [`report`] | the vocabulary of progress | – |
+//! | [`failure`] | what went wrong and the exit codes | – |
+//! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
+//! | [`migrate`] | the database's schema | settings, failure, report |
+//! | [`kafka`] | reading topics, the panel | settings, failure, report |
+//!
+//! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
 
+pub mod cli;
+pub mod failure;
+pub mod kafka;
+pub mod migrate;
+pub mod report;
+pub mod settings;
+pub mod stack;
+pub mod terminal;

@@ -1,1 +1,7 @@
-fn main() {}
+//! Arguments in, exit code out; nothing else exits.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    streamify::cli::main()
+}

@@ -1,0 +1,71 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The environment as it was when the program started. Nothing else in the tool reads it.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// A variable that the tool reads.
+pub struct Variable {
+    pub name: &'static str,
+    pub meaning: &'static str,
+}
+
+/// Every variable that the tool reads, as `streamify help environment` lists them.
+pub const VARIABLES: &[Variable] = &[
+    Variable { name: "STREAMIFY_CONFIG", meaning: "the configuration file, instead of streamify.yaml found upwards" },
+    Variable { name: "STREAMIFY_NAME", meaning: "the project's name" },
+    Variable { name: "STREAMIFY_DATA", meaning: "the folder of the local stack's data" },
+    Variable { name: "STREAMIFY_LOG", meaning: "what `serve` logs, as a tracing filter such as `info,sqlx=warn`" },
+    Variable { name: "STREAMIFY_LOG_FORMAT", meaning: "`text` or `json`" },
+    Variable { name: "STREAMIFY_LISTEN", meaning: "the API's address, such as 0.0.0.0:3001" },
+    Variable { name: "STREAMIFY_PAGE_LISTEN", meaning: "the page's address, such as 0.0.0.0:3000" },
+    Variable { name: "STREAMIFY_METRICS_LISTEN", meaning: "the address of /metrics; without it there is none" },
+    Variable { name: "STREAMIFY_API_BASE", meaning: "the API's address as the browser sees it; empty: the page's own" },
+    Variable { name: "STREAMIFY_ALLOWED_ORIGINS", meaning: "origins that may call the API, separated by commas" },
+    Variable { name: "DATABASE_URL", meaning: "postgres://user:password@host:port/database" },
+    Variable { name: "KAFKA_BROKERS", meaning: "host:port, several separated by commas" },
+    Variable { name: "JWT_KEYS", meaning: "signing keys as id:secret, separated by commas; the first one signs" },
+    Variable { name: "JAVA_HOME", meaning: "the Java that runs the local broker" },
+    Variable {
+        name: "KAFKA_HOME",
+        meaning: "an installed Kafka (4.0 or newer) for the local stack, instead of the fetched one",
+    },
+    Variable { name: "NO_COLOR", meaning: "no colour" },
+    Variable { name: "CI", meaning: "plain progress and no questions" },
+];
+
+impl Environment {
+    /// Takes the process's environment; values that are not Unicode are left out.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable is set, even to nothing.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
