@@ -152,12 +152,13 @@ fn excerpt(text: &str, line: u64, column: u64) -> Option<String> {
     Some(format!("{}\n{spaces}^", text.lines().nth(index)?))
 }
 
-/// Serde's "unknown field `x`, expected one of `a`, `b`" names what there is: the nearest of them is the likely intent.
+/// "unknown field `x`, expected one of a, b" names what there is: the nearest of them is the likely intent.
 fn closest_field(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("unknown field")?;
-    let mut names = rest.split('`').skip(1).step_by(2);
-    let wrong = names.next()?;
+    let (wrong, rest) = message.split_once("unknown field `")?.1.split_once('`')?;
+    let names = rest.rsplit_once("expected")?.1.trim_start_matches(" one of");
     names
+        .split(',')
+        .map(|name| name.trim_matches(|c: char| c == '`' || c.is_whitespace()))
         .map(|name| (distance(wrong, name), name))
         .filter(|(distance, name)| *distance <= name.len() / 2)
         .min()
