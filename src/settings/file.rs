@@ -130,6 +130,8 @@ pub fn parse(text: &str, path: &Path) -> Result<File> {
 
 fn located(text: &str, path: &Path, error: &serde_saphyr::Error) -> Failure {
     let message = error.without_snippet().to_string();
+    // The place stands before the message already.
+    let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
     let place = error.location().map_or_else(
         || path.display().to_string(),
         |location| format!("{}:{}:{}", path.display(), location.line(), location.column()),
@@ -155,7 +157,7 @@ fn excerpt(text: &str, line: u64, column: u64) -> Option<String> {
 /// "unknown field `x`, expected one of a, b" names what there is: the nearest of them is the likely intent.
 fn closest_field(message: &str) -> Option<String> {
     let (wrong, rest) = message.split_once("unknown field `")?.1.split_once('`')?;
-    let names = rest.rsplit_once("expected")?.1.trim_start_matches(" one of");
+    let names = rest.split_once("expected one of")?.1.split(" at line ").next()?;
     names
         .split(',')
         .map(|name| name.trim_matches(|c: char| c == '`' || c.is_whitespace()))
@@ -188,7 +190,7 @@ mod tests {
     fn an_unknown_field_names_place_and_likely_intent() {
         let failure = parse("name: app\ndev:\n  prots:\n    kafka: 1\n", Path::new("streamify.yaml")).unwrap_err();
         assert!(failure.message.starts_with("streamify.yaml:3:3:"), "{failure:?}");
-        assert_eq!(failure.hints, ["Did you mean `ports`?"]);
+        assert_eq!(failure.hints, ["Did you mean `ports`?"], "{failure:?}");
         assert_eq!(failure.kind.exit_code(), 2);
     }
 
