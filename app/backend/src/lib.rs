@@ -1,6 +1,7 @@
 //! The video app's backend: HTTP API, events and page server.
 
 mod config;
+mod modules;
 mod secret;
 
 pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};

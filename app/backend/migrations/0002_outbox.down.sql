@@ -1,0 +1,2 @@
+drop table outbox;
+drop function outbox_notify();

@@ -1,0 +1,156 @@
+//! Events that are never lost: written with the change that they tell of ([`outbox`]), published to Kafka
+//! ([`relay`]), read back by every replica ([`consumer`]), and fanned out to WebSockets ([`hub`], [`socket`]).
+
+mod consumer;
+mod envelope;
+mod hub;
+pub(crate) mod outbox;
+mod relay;
+pub(crate) mod socket;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, KafkaConfig};
+
+pub use envelope::{Envelope, NewEvent, SCHEMA_VERSION};
+use hub::Hub;
+pub(crate) use socket::Session;
+
+/// The most bytes of a client's message: a token and an id.
+const LARGEST_MESSAGE: usize = 8 * 1024;
+/// Each socket holds a read buffer of this size; clients say little.
+const READ_BUFFER: usize = 1024;
+/// How many clients that come back after a long time are served from Kafka at once.
+const REPLAYS: usize = 2;
+
+/// The door of the events: everything that runs, and what the rest asks of it.
+#[derive(Clone)]
+pub(crate) struct Events {
+    hub: Arc<Hub>,
+    kafka: Arc<KafkaConfig>,
+    replays: Arc<Semaphore>,
+    sockets: TaskTracker,
+    shutdown: CancellationToken,
+    probe: Arc<tokio::sync::Mutex<Option<Arc<BaseConsumer>>>>,
+}
+
+/// What is at work in the background, to be waited for at the end.
+pub(crate) struct Running {
+    relay: tokio::task::JoinHandle<()>,
+    consumer: std::thread::JoinHandle<()>,
+    sockets: TaskTracker,
+}
+
+impl Events {
+    /// Starts the relay and the consumer. Kafka and PostgreSQL may be away: both are awaited in the background.
+    ///
+    /// # Errors
+    /// A database address that can't be read.
+    pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> Result<(Self, Running), sqlx::Error> {
+        let events = Self {
+            hub: Arc::new(Hub::new()),
+            kafka: Arc::new(config.kafka.clone()),
+            replays: Arc::new(Semaphore::new(REPLAYS)),
+            sockets: TaskTracker::new(),
+            shutdown: shutdown.clone(),
+            probe: Arc::default(),
+        };
+
+        let options = PgConnectOptions::from_str(config.database_url.expose())?
+            .application_name("streamify-relay")
+            // A delete that a crash undoes costs a second delivery with the same id, never a loss.
+            .options([("synchronous_commit", "off")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(5)
+            .acquire_timeout(Duration::from_secs(5))
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        let relay = relay::run(pool, config.kafka.clone(), shutdown.clone(), config.shutdown_grace);
+        let topic = {
+            let (kafka, shutdown) = (Arc::clone(&events.kafka), shutdown.clone());
+            async move { consumer::ensure_topic(&kafka, &shutdown).await }
+        };
+        let relay = tokio::spawn(async move {
+            tokio::join!(topic, relay);
+        });
+
+        let (kafka, hub, ended) = (Arc::clone(&events.kafka), Arc::clone(&events.hub), shutdown.clone());
+        let consumer = std::thread::Builder::new()
+            .name("events-consumer".into())
+            .spawn(move || consumer::run(&kafka, &hub, &ended))
+            .map_err(sqlx::Error::Io)?;
+        let running = Running { relay, consumer, sockets: events.sockets.clone() };
+        Ok((events, running))
+    }
+
+    /// Answers an upgrade request with a socket that follows the events; `verify` looks at tokens.
+    pub(crate) fn upgrade(
+        &self,
+        upgrade: WebSocketUpgrade,
+        verify: impl Fn(&str) -> Option<Session> + Send + Sync + 'static,
+    ) -> Response {
+        let events = self.clone();
+        upgrade
+            .max_message_size(LARGEST_MESSAGE)
+            .max_frame_size(LARGEST_MESSAGE)
+            .read_buffer_size(READ_BUFFER)
+            // Nothing is written before a flush: a burst of events is one write.
+            .write_buffer_size(256 * 1024)
+            .on_upgrade(move |socket| {
+                let sockets = events.sockets.clone();
+                sockets.track_future(async move { socket::serve(socket, &events, &verify, &events.shutdown).await })
+            })
+    }
+
+    /// Whether events can go out and come in; the reason where they can't.
+    pub(crate) async fn kafka_ready(&self) -> Result<(), String> {
+        // Kept between calls: making a client for each would open connections for each.
+        let mut kept = self.probe.lock().await;
+        let consumer = match &*kept {
+            Some(consumer) => Arc::clone(consumer),
+            None => {
+                let mut config = ClientConfig::new();
+                config.set("bootstrap.servers", &self.kafka.brokers).set("client.id", "streamify-health");
+                config.set("log_level", "3").set("reconnect.backoff.max.ms", "500");
+                for (name, value) in &self.kafka.properties {
+                    config.set(name, value);
+                }
+                let made: BaseConsumer = config.create().map_err(|error| error.to_string())?;
+                Arc::clone(kept.insert(Arc::new(made)))
+            }
+        };
+        drop(kept);
+        let topic = self.kafka.topic.clone();
+        let ask = move || match consumer.fetch_metadata(Some(&topic), Duration::from_secs(1)) {
+            Err(error) => Err(format!("the broker does not answer: {error}")),
+            Ok(metadata) => match metadata.topics().first() {
+                Some(found) if found.error().is_none() && !found.partitions().is_empty() => Ok(()),
+                _ => Err(format!("there is no topic {topic} yet")),
+            },
+        };
+        tokio::task::spawn_blocking(ask).await.map_err(|error| error.to_string())??;
+        if self.hub.is_caught_up() { Ok(()) } else { Err("recent events are still being read".into()) }
+    }
+}
+
+impl Running {
+    /// Waits until the sockets are closed, the outbox is empty or the grace is over, and the consumer has stopped.
+    pub(crate) async fn finish(self) {
+        self.sockets.close();
+        self.sockets.wait().await;
+        // Each of these ends by itself after the shutdown; a panic of theirs was logged where it happened.
+        let _ = self.relay.await;
+        let _ = tokio::task::spawn_blocking(move || self.consumer.join()).await;
+    }
+}

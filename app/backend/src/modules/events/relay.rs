@@ -1,0 +1,213 @@
+//! The relay: from the outbox to Kafka, several replicas side by side, each event at least once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use metrics::{counter, gauge};
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::envelope::SCHEMA_VERSION;
+use super::outbox::{self, Owed};
+use crate::config::KafkaConfig;
+
+/// Transactions at work at once: an event that comes while one batch waits for the broker does not wait for it.
+const WORKERS: usize = 3;
+/// Rows a batch; small enough that a failed one costs little to send again.
+const BATCH: i64 = 500;
+/// Looks without being woken: a notification can be lost with its connection.
+const SAFETY_POLL: Duration = Duration::from_secs(1);
+/// Between two looks at how much is owed, for the metrics.
+const DEPTH_POLL: Duration = Duration::from_secs(5);
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Publishes what the outbox holds until `shutdown`, and then what is left in it, for at most `grace`.
+///
+/// `pool` should have `synchronous_commit` off: a delete that a crash undoes costs a second delivery, never a loss.
+pub(super) async fn run(pool: PgPool, kafka: KafkaConfig, shutdown: CancellationToken, grace: Duration) {
+    let wake = Arc::new(Notify::new());
+    let workers = (0..WORKERS).map(|_| work(&pool, &kafka, &wake, &shutdown));
+    tokio::select! {
+        () = async { tokio::join!(listen(&pool, &wake), watch_depth(&pool)); } => {}
+        _ = join_all(workers) => {}
+    }
+    if tokio::time::timeout(grace, drain(&pool, &kafka)).await.is_err() {
+        tracing::warn!("the outbox still holds events; the next start publishes them");
+    }
+}
+
+/// Wakes the workers when a transaction that wrote events commits.
+async fn listen(pool: &PgPool, wake: &Notify) {
+    loop {
+        let listener = async {
+            let mut listener = PgListener::connect_with(pool).await?;
+            listener.listen("outbox").await?;
+            // What was written while nobody listened.
+            wake.notify_one();
+            loop {
+                listener.recv().await?;
+                wake.notify_one();
+            }
+        };
+        let result: Result<(), sqlx::Error> = listener.await;
+        if let Err(error) = result {
+            tracing::warn!(%error, "lost the connection that tells of new events; looking every second meanwhile");
+        }
+        tokio::time::sleep(SAFETY_POLL).await;
+    }
+}
+
+async fn watch_depth(pool: &PgPool) {
+    loop {
+        if let Ok(mut connection) = pool.acquire().await
+            && let Ok((count, age)) = outbox::depth(&mut connection).await
+        {
+            gauge!("outbox_events").set(count as f64);
+            gauge!("outbox_oldest_seconds").set(age);
+        }
+        tokio::time::sleep(DEPTH_POLL).await;
+    }
+}
+
+async fn work(pool: &PgPool, kafka: &KafkaConfig, wake: &Notify, shutdown: &CancellationToken) {
+    let mut producer = None;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match publish(pool, kafka, &mut producer).await {
+            Ok(published) => {
+                pause = Duration::from_millis(50);
+                if published == usize::try_from(BATCH).unwrap_or(usize::MAX) {
+                    wake.notify_one();
+                    continue;
+                }
+                if published > 0 {
+                    // The next event of a key became eligible when this batch committed, without a notification.
+                    continue;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "events wait in the outbox");
+                counter!("outbox_failures_total").increment(1);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = shutdown.cancelled() => return,
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+        }
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(SAFETY_POLL) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Publishes until nothing is owed.
+async fn drain(pool: &PgPool, kafka: &KafkaConfig) {
+    let mut producer = None;
+    loop {
+        match publish(pool, kafka, &mut producer).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Why a batch was not published; all of it is owed still.
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error("PostgreSQL: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    #[error("Kafka: the producer was closed")]
+    Closed,
+}
+
+/// One batch: take, send, wait for every acknowledgement, commit.
+async fn publish(
+    pool: &PgPool,
+    kafka: &KafkaConfig,
+    producer: &mut Option<FutureProducer>,
+) -> Result<usize, PublishError> {
+    let mut transaction = pool.begin().await?;
+    let batch = outbox::take(&mut transaction, BATCH).await?;
+    if batch.is_empty() {
+        return Ok(0);
+    }
+    let sender = match producer {
+        Some(sender) => sender,
+        None => producer.insert(connect(kafka)?),
+    };
+    let sent = send(sender, &kafka.topic, &batch).await;
+    if sent.is_err() && sender.client().fatal_error().is_some() {
+        // librdkafka: after a fatal error the idempotent producer can't go on; a new one gets a new identity.
+        *producer = None;
+    }
+    sent?;
+    transaction.commit().await?;
+    counter!("events_published_total").increment(batch.len() as u64);
+    Ok(batch.len())
+}
+
+async fn send(producer: &FutureProducer, topic: &str, batch: &[Owed]) -> Result<(), PublishError> {
+    let mut deliveries = Vec::with_capacity(batch.len());
+    for event in batch {
+        let key = event.key.to_string();
+        let record = FutureRecord::to(topic).key(&key).payload(&event.payload).headers(headers(event));
+        match producer.send_result(record) {
+            Ok(delivery) => deliveries.push(delivery),
+            Err((error, _)) => return Err(error.into()),
+        }
+    }
+    for delivery in join_all(deliveries).await {
+        delivery.map_err(|_| PublishError::Closed)?.map_err(|(error, _)| error)?;
+    }
+    Ok(())
+}
+
+/// What a reader may want to know without parsing the value; names follow the CloudEvents and W3C conventions.
+fn headers(event: &Owed) -> OwnedHeaders {
+    let id = event.id.to_string();
+    let version = SCHEMA_VERSION.to_string();
+    let mut headers = OwnedHeaders::new_with_capacity(4)
+        .insert(Header { key: "id", value: Some(&id) })
+        .insert(Header { key: "schema_version", value: Some(&version) })
+        .insert(Header { key: "content-type", value: Some("application/json") });
+    if let Some(traceparent) = &event.traceparent {
+        headers = headers.insert(Header { key: "traceparent", value: Some(traceparent) });
+    }
+    headers
+}
+
+fn connect(kafka: &KafkaConfig) -> Result<FutureProducer, KafkaError> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &kafka.brokers)
+        .set("client.id", "streamify-relay")
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // A batch is sent at once: it is whole already, and waiting for more costs latency.
+        .set("linger.ms", "0")
+        // Longer than a broker's restart would hold a transaction open; the outbox keeps the event meanwhile.
+        .set("message.timeout.ms", "10000")
+        // The same partition for a key as Java's clients choose.
+        .set("partitioner", "murmur2_random")
+        .set("compression.type", "none")
+        .set("log_level", "3");
+    for (name, value) in &kafka.properties {
+        config.set(name, value);
+    }
+    config.create()
+}

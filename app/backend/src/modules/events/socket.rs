@@ -1,0 +1,284 @@
+//! The WebSocket: a client proves who it is with its first message, resumes, and then follows.
+//!
+//! From the client: `{"type":"auth","token":…,"last_event_id":…}`, again with a fresh token before the old one
+//! expires. From the server: `{"type":"ready"}` once it is accepted; `{"type":"reset"}` when what was missed can't be
+//! told any more and lists must be loaded anew; and events, each possibly more than once with the same `id`, those of
+//! one video in order. Close codes: 1001 the server stops; 1008 not this protocol; 4401 the token is missing, wrong
+//! or expired; 4008 too slow. After 1001 and 4008 come back and resume.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::SinkExt;
+use metrics::{counter, gauge};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Events;
+use super::consumer::{self, Replay};
+use super::hub::{Entry, Hub, Resume, SLACK};
+
+/// How long a client may take to prove who it is.
+const AUTH_WAIT: Duration = Duration::from_secs(10);
+/// Between two pings; a client that says nothing for two of them is gone.
+const PING: Duration = Duration::from_secs(25);
+/// How long one write may take, and how long a slow client has to take the news that it is.
+const WRITE_WAIT: Duration = Duration::from_secs(10);
+/// Frames written before the socket is looked at again.
+const BURST: usize = 256;
+/// The most events that are read from Kafka for one client that comes back.
+const REPLAY_EVENTS: usize = 10_000;
+/// How long reading them may take.
+const REPLAY_WAIT: Duration = Duration::from_secs(15);
+
+pub(super) const TOKEN_REFUSED: u16 = 4401;
+pub(super) const TOO_SLOW: u16 = 4008;
+const GOING_AWAY: u16 = 1001;
+const POLICY: u16 = 1008;
+
+/// Who a token speaks for, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Session {
+    pub(crate) user: Uuid,
+    pub(crate) expires_at: OffsetDateTime,
+}
+
+/// The only message that clients send.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum FromClient {
+    Auth { token: String, last_event_id: Option<Uuid> },
+}
+
+/// Why the server ends a socket.
+enum End {
+    /// The client went away, or its connection broke.
+    Gone,
+    /// With this close code and reason.
+    Close(u16, &'static str),
+}
+
+/// Serves one client until it goes away, its token expires, it is too slow, or `shutdown`.
+pub(super) async fn serve(
+    mut socket: WebSocket,
+    events: &Events,
+    verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync),
+    shutdown: &CancellationToken,
+) {
+    gauge!("sockets_open").increment(1);
+    let end = tokio::select! {
+        end = follow(&mut socket, events, verify) => end,
+        () = shutdown.cancelled() => End::Close(GOING_AWAY, "the server stops; come back and resume"),
+    };
+    if let End::Close(code, reason) = end {
+        if code == TOO_SLOW {
+            counter!("sockets_too_slow_total").increment(1);
+        }
+        let frame = CloseFrame { code, reason: reason.into() };
+        // A client that does not take this has gone, and finds out by itself.
+        let _ = timeout(WRITE_WAIT, socket.send(Message::Close(Some(frame)))).await;
+        // Until the client's own close frame: closing earlier could drop ours.
+        let _ = timeout(Duration::from_secs(2), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+    }
+    gauge!("sockets_open").decrement(1);
+}
+
+async fn follow(
+    socket: &mut WebSocket,
+    events: &Events,
+    verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync),
+) -> End {
+    let (mut session, last) = match timeout(AUTH_WAIT, authenticate(socket, verify)).await {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(end)) => return end,
+        Err(_) => return End::Close(TOKEN_REFUSED, "no token came"),
+    };
+    let hub = &events.hub;
+    let mut newest = hub.subscribe();
+    let mut place = match begin(socket, events, last).await {
+        Ok(place) => place,
+        Err(end) => return end,
+    };
+    let mut heard = Instant::now();
+    let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
+    loop {
+        let expiry = until(session.expires_at);
+        tokio::select! {
+            biased;
+            message = socket.recv() => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(Message::Text(text))) => match parse(&text).and_then(|(token, _)| verify(&token)) {
+                        Some(fresh) if fresh.user == session.user => session = fresh,
+                        _ => return End::Close(TOKEN_REFUSED, "the token is not valid"),
+                    },
+                    Some(Ok(Message::Binary(_))) => return End::Close(POLICY, "text messages only"),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
+                }
+            }
+            () = sleep_until(expiry) => return End::Close(TOKEN_REFUSED, "the token has expired"),
+            _ = ping.tick() => {
+                if heard.elapsed() > PING * 2 {
+                    return End::Gone;
+                }
+                if write(socket, hub, place, vec![Message::Ping(axum::body::Bytes::new())]).await.is_err() {
+                    return End::Gone;
+                }
+            }
+            changed = newest.changed() => {
+                if changed.is_err() {
+                    return End::Close(GOING_AWAY, "the server stops; come back and resume");
+                }
+                // All that has come, in one write: the more there is, the less each costs.
+                loop {
+                    let Ok((frames, after)) = hub.frames(place, BURST) else { return too_slow() };
+                    if after == place {
+                        break;
+                    }
+                    counter!("events_delivered_total").increment(frames.len() as u64);
+                    if let Err(end) = write(socket, hub, place, frames.into_iter().map(Message::Text).collect()).await {
+                        return end;
+                    }
+                    place = after;
+                }
+            }
+        }
+    }
+}
+
+fn too_slow() -> End {
+    End::Close(TOO_SLOW, "too slow; come back and resume")
+}
+
+/// A token's end on the runtime's clock.
+fn until(expires_at: OffsetDateTime) -> Instant {
+    let left = expires_at - OffsetDateTime::now_utc();
+    Instant::now() + Duration::try_from(left).unwrap_or_default()
+}
+
+fn parse(text: &str) -> Option<(String, Option<Uuid>)> {
+    let FromClient::Auth { token, last_event_id } = serde_json::from_str(text).ok()?;
+    Some((token, last_event_id))
+}
+
+/// Awaits the first message and looks at its token.
+async fn authenticate(
+    socket: &mut WebSocket,
+    verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync),
+) -> Result<(Session, Option<Uuid>), End> {
+    loop {
+        match socket.recv().await {
+            Some(Ok(Message::Text(text))) => {
+                let Some((token, last)) = parse(&text) else {
+                    return Err(End::Close(POLICY, "the first message must be of the type auth"));
+                };
+                let refused = End::Close(TOKEN_REFUSED, "the token is not valid");
+                return verify(&token).map(|session| (session, last)).ok_or(refused);
+            }
+            Some(Ok(Message::Binary(_))) => return Err(End::Close(POLICY, "text messages only")),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+        }
+    }
+}
+
+/// Says `ready`, tells what was missed, and gives the place from which to follow.
+async fn begin(socket: &mut WebSocket, events: &Events, last: Option<Uuid>) -> Result<u64, End> {
+    let hub = &events.hub;
+    let ready = Message::Text(Utf8Bytes::from_static(r#"{"type":"ready"}"#));
+    let Some(last) = last else {
+        // From before `ready` is written: who adds a video after seeing it is told of that video.
+        let place = hub.place();
+        write(socket, hub, place, vec![ready]).await?;
+        return Ok(place);
+    };
+    hub.wait_until_caught_up().await;
+    let mut resume = hub.resume(last);
+    if matches!(resume, Resume::Older { .. }) && is_recent(last) {
+        // Another replica may have shown it a moment before this one read it.
+        let mut newest = hub.subscribe();
+        let appears = async {
+            while newest.changed().await.is_ok() {
+                resume = hub.resume(last);
+                if matches!(resume, Resume::From { .. }) {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), appears).await;
+    }
+    let (missed, place) = match resume {
+        Resume::From { missed, place } => (Some(missed), place),
+        Resume::Older { until, place } => (replay(events, last, until).await, place),
+    };
+    write(socket, hub, place, vec![ready]).await?;
+    match missed {
+        None => write(socket, hub, place, vec![Message::Text(Utf8Bytes::from_static(r#"{"type":"reset"}"#))]).await?,
+        Some(missed) => {
+            counter!("events_resumed_total").increment(missed.len() as u64);
+            for burst in missed.chunks(BURST) {
+                let frames = burst.iter().map(|entry| Message::Text(entry.frame.clone())).collect();
+                write(socket, hub, place, frames).await?;
+            }
+        }
+    }
+    Ok(place)
+}
+
+/// The event's own time, in milliseconds since 1970; None for an id that holds no time.
+fn milliseconds(id: Uuid) -> Option<i64> {
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+    i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanoseconds / 1_000_000))
+}
+
+fn is_recent(id: Uuid) -> bool {
+    let now = i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
+    milliseconds(id).is_some_and(|then| (now - then).abs() < 60_000)
+}
+
+/// Reads from Kafka what the ring does not hold any more; None if it can't be told.
+async fn replay(events: &Events, last: Uuid, until: HashMap<i32, i64>) -> Option<Vec<Arc<Entry>>> {
+    // The broker's timestamp of an event is never before the event's own time.
+    let since = milliseconds(last)? - i64::try_from(SLACK.as_millis()).unwrap_or(0);
+    // Each holds up to REPLAY_EVENTS frames in memory.
+    let _permit = events.replays.acquire().await.ok()?;
+    let kafka = Arc::clone(&events.kafka);
+    let read = move || consumer::replay(&kafka, last, since, &until, REPLAY_EVENTS, REPLAY_WAIT);
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(Replay::Missed(missed))) => Some(missed),
+        Ok(Ok(Replay::Gone)) => None,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "can't read what a client missed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Writes messages in one go. A client that does not take them in time, or that the ring has meanwhile left behind,
+/// is too slow.
+async fn write(socket: &mut WebSocket, hub: &Hub, place: u64, messages: Vec<Message>) -> Result<(), End> {
+    let written = async {
+        // Frames gather in the socket's own buffer; the flush writes them.
+        for message in messages {
+            socket.feed(message).await?;
+        }
+        socket.flush().await
+    };
+    let mut written = std::pin::pin!(written);
+    let deadline = Instant::now() + WRITE_WAIT;
+    loop {
+        match timeout(Duration::from_secs(1), &mut written).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => return Err(End::Gone),
+            Err(_) if hub.is_too_slow(place) || Instant::now() > deadline => return Err(too_slow()),
+            Err(_) => {}
+        }
+    }
+}

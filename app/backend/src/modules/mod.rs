@@ -1,0 +1,3 @@
+//! The app's domains, each with its routes, service and model.
+
+pub(crate) mod events;
