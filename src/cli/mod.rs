@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod help;
 mod init;
+mod serve;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -96,6 +97,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Arguments),
+    Serve(serve::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -179,6 +181,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Config(arguments) => config::run(&arguments, context),
         Command::Help(arguments) => help::run(&arguments, context),
         Command::Init(arguments) => init::run(&arguments, context),
+        Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
     }
 }
 

@@ -30,6 +30,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "STREAMIFY_METRICS_LISTEN", meaning: "the address of /metrics; without it there is none" },
     Variable { name: "STREAMIFY_API_BASE", meaning: "the API's address as the browser sees it; empty: the page's own" },
     Variable { name: "STREAMIFY_ALLOWED_ORIGINS", meaning: "origins that may call the API, separated by commas" },
+    Variable {
+        name: "STREAMIFY_LOGINS_PER_MINUTE",
+        meaning: "tries of login or register that one address, and one account, has in a minute",
+    },
     Variable { name: "DATABASE_URL", meaning: "postgres://user:password@host:port/database" },
     Variable { name: "KAFKA_BROKERS", meaning: "host:port, several separated by commas" },
     Variable { name: "JWT_KEYS", meaning: "signing keys as id:secret, separated by commas; the first one signs" },

@@ -79,6 +79,9 @@ pub struct Server {
     pub refresh_token_days: Option<u64>,
     /// How many proxies stand before the API, whose `X-Forwarded-For` is believed. Default: 0.
     pub trusted_proxies: Option<u8>,
+    /// Tries of login or register that one address, and one account, has in a minute. Default: 20.
+    #[schemars(range(min = 1))]
+    pub logins_per_minute: Option<u32>,
 }
 
 /// `PostgreSQL`.

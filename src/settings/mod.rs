@@ -154,6 +154,8 @@ pub struct ServerSettings {
     pub access_token: Duration,
     pub refresh_token: Duration,
     pub trusted_proxies: u8,
+    /// Tries of login or register that one address, and one account, has in a minute.
+    pub logins_per_minute: u32,
     /// `id:secret` pairs separated by commas; the first one signs.
     pub jwt_keys: Option<Secret>,
     /// A filter in the form of the tracing crates.
@@ -327,6 +329,12 @@ impl Settings {
                 86_400 * layers.value("server.refresh_token_days", None, file.server.refresh_token_days, 30)?,
             ),
             trusted_proxies: layers.value("server.trusted_proxies", None, file.server.trusted_proxies, 0)?,
+            logins_per_minute: layers.value(
+                "server.logins_per_minute",
+                Some("STREAMIFY_LOGINS_PER_MINUTE"),
+                file.server.logins_per_minute,
+                20,
+            )?,
             jwt_keys: layers.secret("server.jwt_keys", "JWT_KEYS"),
             log: layers.value("server.log", Some("STREAMIFY_LOG"), None, "info".to_owned())?,
             log_json: log_format(&mut layers)?,

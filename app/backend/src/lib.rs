@@ -1,11 +1,24 @@
 //! The video app's backend: HTTP API, events and page server.
+//!
+//! Its door: [`serve`] and [`serve_page`] with what they have to be told ([`Config`], [`PageConfig`]), the schema's
+//! [`MIGRATOR`], and the events' [`Envelope`] and [`TOPIC`]. It knows nothing of the command-line tool.
 
 mod config;
+mod http;
 mod modules;
+mod page;
 mod secret;
+mod serve;
+mod state;
 
 pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
+pub use modules::events::{Envelope, SCHEMA_VERSION};
+pub use page::serve_page;
 pub use secret::Secret;
+pub use serve::{Error, serve};
 
-/// The Kafka topic of the app's events.
+/// The Kafka topic of the app's events, and their type.
 pub const TOPIC: &str = "video.created";
+
+/// The schema's migrations, numbered and append-only.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

@@ -1,0 +1,3 @@
+drop table videos;
+drop table refresh_tokens;
+drop table users;

@@ -1,0 +1,153 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::Rng;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::model::{Credentials, LONGEST_PASSWORD, Registration, TokenPair, normal_email};
+use crate::http::problem::{FieldError, Problem};
+use crate::modules::users::User;
+use crate::state::State;
+
+/// What is said of every login that fails: nobody learns which half was wrong.
+const WRONG_CREDENTIALS: &str = "The email address or the password is wrong";
+const WRONG_REFRESH_TOKEN: &str = "The refresh token is not valid any more; log in again";
+
+/// Makes a user.
+pub(super) async fn register(state: &State, registration: Registration) -> Result<User, Problem> {
+    let Registration { email, password, name } = registration.checked()?;
+    let hash = state.passwords.hash(password).await?;
+    let inserted = sqlx::query_as!(
+        User,
+        "insert into users (id, email, name, password_hash) values ($1, $2, $3, $4)
+         on conflict (email) do nothing
+         returning id, email, name, created_at",
+        Uuid::now_v7(),
+        email,
+        name,
+        hash
+    )
+    .fetch_optional(&state.pool)
+    .await?;
+    inserted.ok_or_else(|| Problem::fields(vec![FieldError::new("email", "taken", "has an account already")]))
+}
+
+/// Checks a password and begins a family of refresh tokens.
+pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<TokenPair, Problem> {
+    let email = normal_email(&credentials.email);
+    state.limits.login_of(&email)?;
+    let user =
+        sqlx::query!("select id, password_hash from users where email = $1", email).fetch_optional(&state.pool).await?;
+    let (id, kept) = user.map_or((None, None), |user| (Some(user.id), Some(user.password_hash)));
+    // No account has so long a password, and hashing it would only cost time.
+    let right = credentials.password.chars().count() <= LONGEST_PASSWORD
+        && state.passwords.is_right(credentials.password, kept).await?;
+    let Some(id) = id.filter(|_| right) else { return Err(Problem::unauthorized(WRONG_CREDENTIALS)) };
+    forget_expired(&state.pool).await?;
+    let refresh_token = new_refresh_token();
+    insert_refresh_token(&state.pool, &refresh_token, Uuid::now_v7(), id, expiry(state)).await?;
+    pair(state, id, refresh_token)
+}
+
+/// Trades a refresh token for the next pair. One that was used before ends its whole family: whoever holds the
+/// other copy is logged out as well, since one of the two is a thief.
+pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Problem> {
+    let hash = hashed(token);
+    let mut transaction = state.pool.begin().await?;
+    // Of two that use one token at once, the update lets one through: the other waits, and then finds it used.
+    let used = sqlx::query!(
+        "update refresh_tokens set used_at = now()
+         where token_hash = $1 and used_at is null and expires_at > now()
+         returning family, user_id",
+        &hash[..]
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(used) = used else {
+        let ended = sqlx::query!(
+            "delete from refresh_tokens
+             where family = (select family from refresh_tokens where token_hash = $1 and used_at is not null)",
+            &hash[..]
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        if ended.rows_affected() > 0 {
+            tracing::warn!("a refresh token was used twice; its family is ended");
+            metrics::counter!("refresh_tokens_reused_total").increment(1);
+        }
+        return Err(Problem::unauthorized(WRONG_REFRESH_TOKEN));
+    };
+    let refresh_token = new_refresh_token();
+    insert_refresh_token(&mut *transaction, &refresh_token, used.family, used.user_id, expiry(state)).await?;
+    transaction.commit().await?;
+    pair(state, used.user_id, refresh_token)
+}
+
+/// Ends the family of a refresh token; a token that is not known ends nothing and is no error.
+pub(super) async fn log_out(state: &State, token: &str) -> Result<(), Problem> {
+    sqlx::query!(
+        "delete from refresh_tokens where family = (select family from refresh_tokens where token_hash = $1)",
+        &hashed(token)[..]
+    )
+    .execute(&state.pool)
+    .await?;
+    Ok(())
+}
+
+fn pair(state: &State, user: Uuid, refresh_token: String) -> Result<TokenPair, Problem> {
+    Ok(TokenPair {
+        access_token: state.tokens.issue(user).map_err(|error| Problem::internal(&error))?,
+        refresh_token,
+        token_type: "Bearer",
+        expires_in: state.config.jwt.access_token.as_secs(),
+    })
+}
+
+fn expiry(state: &State) -> OffsetDateTime {
+    OffsetDateTime::now_utc() + state.config.jwt.refresh_token
+}
+
+/// 256 random bits.
+fn new_refresh_token() -> String {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What is kept of a refresh token. It is random, so a plain hash is enough.
+fn hashed(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+async fn insert_refresh_token(
+    executor: impl sqlx::PgExecutor<'_>,
+    token: &str,
+    family: Uuid,
+    user: Uuid,
+    expires_at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into refresh_tokens (token_hash, family, user_id, expires_at) values ($1, $2, $3, $4)",
+        &hashed(token)[..],
+        family,
+        user,
+        expires_at
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// A few at each login keep the table small without a job of its own.
+async fn forget_expired(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "delete from refresh_tokens where token_hash in
+             (select token_hash from refresh_tokens where expires_at < now() limit 50 for update skip locked)"
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,91 @@
+use axum::extract::State as Extract;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::{Extension, Json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::model::{Listing, NewVideo, Page, Video, VideoChange};
+use super::service;
+use crate::http::extract::{Body, Path, Query};
+use crate::http::problem::Problem;
+use crate::http::trace::TraceParent;
+use crate::modules::auth::CurrentUser;
+use crate::state::State;
+
+pub(crate) fn router() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, change, delete))
+}
+
+/// List videos, newest first
+#[utoipa::path(get, path = "/api/videos", tag = "videos", params(Listing), responses(
+    (status = 200, description = "One page", body = Page),
+    (status = 400, description = "A query that can't be read", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "Parameters that are not valid", body = Problem, content_type = "application/problem+json"),
+))]
+async fn list(Extract(state): Extract<State>, Query(listing): Query<Listing>) -> Result<Json<Page>, Problem> {
+    Ok(Json(service::list(&state.pool, listing.checked()?).await?))
+}
+
+/// Add a video; everybody is told
+#[utoipa::path(post, path = "/api/videos", tag = "videos", request_body = NewVideo, responses(
+    (status = 201, description = "The video", body = Video, headers(("location" = String, description = "Its path"))),
+    (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "Fields that are not valid", body = Problem, content_type = "application/problem+json"),
+))]
+async fn create(
+    Extract(state): Extract<State>,
+    CurrentUser(owner): CurrentUser,
+    Extension(trace): Extension<TraceParent>,
+    Body(video): Body<NewVideo>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Video>), Problem> {
+    let video = service::create(&state.pool, owner, video, trace).await?;
+    let location = format!("/api/videos/{}", video.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(video)))
+}
+
+/// One video
+#[utoipa::path(get, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The video", body = Video),
+    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+))]
+async fn find(Extract(state): Extract<State>, Path(id): Path<Uuid>) -> Result<Json<Video>, Problem> {
+    Ok(Json(service::find(&state.pool, id).await?))
+}
+
+/// Change a video of one's own
+#[utoipa::path(patch, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), request_body = VideoChange, responses(
+    (status = 200, description = "The changed video", body = Video),
+    (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "Somebody else's", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "Fields that are not valid", body = Problem, content_type = "application/problem+json"),
+))]
+async fn change(
+    Extract(state): Extract<State>,
+    CurrentUser(owner): CurrentUser,
+    Path(id): Path<Uuid>,
+    Body(change): Body<VideoChange>,
+) -> Result<Json<Video>, Problem> {
+    Ok(Json(service::change(&state.pool, owner, id, change).await?))
+}
+
+/// Delete a video of one's own
+#[utoipa::path(delete, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), responses(
+    (status = 204, description = "Deleted"),
+    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "Somebody else's", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+))]
+async fn delete(
+    Extract(state): Extract<State>,
+    CurrentUser(owner): CurrentUser,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    service::delete(&state.pool, owner, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,158 @@
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::model::{NewVideo, Owner, Page, Selection, Video, VideoChange, write_cursor};
+use crate::http::problem::Problem;
+use crate::http::trace::TraceParent;
+use crate::modules::events::{NewEvent, outbox};
+
+const NO_VIDEO: &str = "There is no such video";
+
+/// A row as the queries give it.
+struct Row {
+    id: Uuid,
+    title: String,
+    description: String,
+    url: String,
+    owner_id: Uuid,
+    owner_name: String,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+impl From<Row> for Video {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            title: row.title,
+            description: row.description,
+            url: row.url,
+            owner: Owner { id: row.owner_id, name: row.owner_name },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Adds a video, and owes the world the news of it.
+pub(super) async fn create(pool: &PgPool, owner: Uuid, video: NewVideo, trace: TraceParent) -> Result<Video, Problem> {
+    let video = video.checked()?;
+    let mut transaction = pool.begin().await?;
+    let inserted = sqlx::query_as!(
+        Row,
+        r#"with inserted as (
+             insert into videos (id, owner_id, title, description, url)
+             select $1, users.id, $3, $4, $5 from users where users.id = $2
+             returning *
+         )
+         select inserted.id as "id!", title as "title!", description as "description!", url as "url!",
+                owner_id as "owner_id!", users.name as owner_name,
+                inserted.created_at as "created_at!", updated_at as "updated_at!"
+         from inserted join users on users.id = owner_id"#,
+        Uuid::now_v7(),
+        owner,
+        video.title,
+        video.description,
+        video.url
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let video = Video::from(inserted.ok_or_else(|| Problem::unauthorized("The account is gone"))?);
+    let event = NewEvent::new(crate::TOPIC, video.id, &video, Some(trace.to_string()))
+        .map_err(|error| Problem::internal(&error))?;
+    outbox::append(&mut transaction, &event).await?;
+    transaction.commit().await?;
+    Ok(video)
+}
+
+/// One page, newest first.
+pub(super) async fn list(pool: &PgPool, selection: Selection) -> Result<Page, Problem> {
+    // One more than asked for tells whether there is a next page.
+    let limit = i64::from(selection.limit) + 1;
+    // The greatest UUID is after every video.
+    let before = selection.before.unwrap_or(Uuid::max());
+    let rows = match selection.pattern {
+        None => {
+            sqlx::query_as!(
+                Row,
+                "select videos.id, title, description, url, owner_id, users.name as owner_name,
+                        videos.created_at, updated_at
+                 from videos join users on users.id = owner_id
+                 where videos.id < $1
+                 order by videos.id desc limit $2",
+                before,
+                limit
+            )
+            .fetch_all(pool)
+            .await?
+        }
+        Some(pattern) => {
+            sqlx::query_as!(
+                Row,
+                "select videos.id, title, description, url, owner_id, users.name as owner_name,
+                        videos.created_at, updated_at
+                 from videos join users on users.id = owner_id
+                 where videos.id < $1 and title ilike $3
+                 order by videos.id desc limit $2",
+                before,
+                limit,
+                pattern
+            )
+            .fetch_all(pool)
+            .await?
+        }
+    };
+    let more = rows.len() > usize::from(selection.limit);
+    let items: Vec<Video> = rows.into_iter().take(selection.limit.into()).map(Video::from).collect();
+    let next_cursor = items.last().filter(|_| more).map(|video| write_cursor(video.id));
+    Ok(Page { items, next_cursor })
+}
+
+/// The video with this id.
+pub(super) async fn find(pool: &PgPool, id: Uuid) -> Result<Video, Problem> {
+    let row = sqlx::query_as!(
+        Row,
+        "select videos.id, title, description, url, owner_id, users.name as owner_name, videos.created_at, updated_at
+         from videos join users on users.id = owner_id
+         where videos.id = $1",
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.map(Video::from).ok_or_else(|| Problem::not_found(NO_VIDEO))
+}
+
+/// Changes a video of this owner.
+pub(super) async fn change(pool: &PgPool, owner: Uuid, id: Uuid, change: VideoChange) -> Result<Video, Problem> {
+    let change = change.checked()?;
+    let changed = sqlx::query!(
+        "update videos set title = coalesce($3, title), description = coalesce($4, description),
+                           url = coalesce($5, url), updated_at = now()
+         where id = $1 and owner_id = $2",
+        id,
+        owner,
+        change.title,
+        change.description,
+        change.url
+    )
+    .execute(pool)
+    .await?;
+    // Of somebody else, or of nobody: `find` tells which.
+    let video = find(pool, id).await?;
+    if changed.rows_affected() == 0 { Err(not_the_owner()) } else { Ok(video) }
+}
+
+/// Deletes a video of this owner.
+pub(super) async fn delete(pool: &PgPool, owner: Uuid, id: Uuid) -> Result<(), Problem> {
+    let deleted = sqlx::query!("delete from videos where id = $1 and owner_id = $2", id, owner).execute(pool).await?;
+    if deleted.rows_affected() > 0 {
+        return Ok(());
+    }
+    find(pool, id).await?;
+    Err(not_the_owner())
+}
+
+fn not_the_owner() -> Problem {
+    Problem::forbidden("Only who added a video can change it")
+}

@@ -1,0 +1,126 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use streamify_backend::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig, Secret};
+use tokio::net::TcpListener;
+
+use super::{Context, Outcome};
+use crate::failure::{Failure, Kind, Result};
+use crate::settings::Settings;
+
+/// Run the backend, or with --page the page: what a container runs
+///
+/// Takes DATABASE_URL, KAFKA_BROKERS and JWT_KEYS from the environment. Migrations are run by `streamify migrate run`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    DATABASE_URL=postgres://… KAFKA_BROKERS=localhost:9092 JWT_KEYS=key-1:… streamify serve\n  \
+    STREAMIFY_API_BASE=http://localhost:3001 streamify serve --page --listen 127.0.0.1:3000\n\n\
+    The first key of JWT_KEYS signs and all verify: to rotate, put a new one first, and drop the old one\n\
+    when its last token has expired. `streamify help environment` lists every variable.")]
+pub(super) struct Arguments {
+    /// Serve the page instead of the API
+    #[arg(long)]
+    page: bool,
+    /// The address to listen on [default: 127.0.0.1:3001, or 127.0.0.1:3000 with --page]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where /metrics is served [default: nowhere]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "page")]
+    metrics_listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    let settings = context.settings()?;
+    start_log(settings)?;
+    if arguments.page {
+        let listener = bind(arguments.listen.unwrap_or(settings.server.page_listen)).await?;
+        let page = PageConfig { api_base: settings.server.api_base.clone() };
+        served(streamify_backend::serve_page(page, listener, context.interrupt.clone()).await)?;
+        return Ok(Outcome::Done);
+    }
+    let config = config(settings)?;
+    let metrics = match arguments.metrics_listen.or(settings.server.metrics_listen) {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let listeners = Listeners { api: bind(arguments.listen.unwrap_or(settings.server.listen)).await?, metrics };
+    served(streamify_backend::serve(config, listeners, context.interrupt.clone()).await)?;
+    Ok(Outcome::Done)
+}
+
+fn served(result: std::result::Result<(), streamify_backend::Error>) -> Result<()> {
+    result.map_err(|error| Failure::failed("the server can't run").because(&error))
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::failed(format!("can't listen on {address}"))
+            .because(&error)
+            .hint("Choose another one with --listen, or end what holds it.")
+    })?;
+    tracing::info!(address = %listener.local_addr().unwrap_or(address), "listening");
+    Ok(listener)
+}
+
+fn config(settings: &Settings) -> Result<Config> {
+    let missing = |variable: &str, form: &str| {
+        Failure::usage(format!("{variable} is not set")).hint(format!("Set it to {form}."))
+    };
+    let database_url = settings
+        .database
+        .url
+        .clone()
+        .ok_or_else(|| missing("DATABASE_URL", "postgres://user:password@host/database"))?;
+    let brokers = settings.kafka.brokers.clone().ok_or_else(|| missing("KAFKA_BROKERS", "host:port"))?;
+    let keys = settings.server.jwt_keys.as_ref().ok_or_else(|| missing("JWT_KEYS", "id:secret, 32 bytes or more"))?;
+    Ok(Config {
+        database_url: check_url(database_url)?,
+        database_connections: settings.database.max_connections,
+        kafka: KafkaConfig {
+            brokers,
+            topic: settings.kafka.topic.clone(),
+            partitions: 3,
+            replicas: -1,
+            properties: settings.kafka.properties.clone().into_iter().collect(),
+        },
+        jwt: JwtConfig {
+            keys: JwtKey::parse_list(keys)
+                .map_err(|why| Failure::usage("the variable JWT_KEYS is not valid").cause(why))?,
+            issuer: "streamify".into(),
+            audience: "streamify-api".into(),
+            access_token: settings.server.access_token,
+            refresh_token: settings.server.refresh_token,
+        },
+        allowed_origins: settings.server.allowed_origins.clone(),
+        trusted_proxies: settings.server.trusted_proxies,
+        request_timeout: Duration::from_secs(15),
+        body_bytes: 64 * 1024,
+        logins_per_minute: settings.server.logins_per_minute,
+        shutdown_grace: Duration::from_secs(10),
+    })
+}
+
+/// An address that is not one would only show at the first query, with the password in the error.
+fn check_url(url: Secret) -> Result<Secret> {
+    let known = ["postgres://", "postgresql://"];
+    if known.iter().any(|scheme| url.expose().starts_with(scheme)) {
+        return Ok(url);
+    }
+    Err(Failure::new(Kind::Usage, "the variable DATABASE_URL is not valid")
+        .hint("It begins with postgres:// and holds user, password, host and database."))
+}
+
+/// Logs go to standard error, as text for people or as JSON for collectors.
+fn start_log(settings: &Settings) -> Result<()> {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&settings.server.log).map_err(|error| {
+        Failure::usage("the variable STREAMIFY_LOG is not valid").because(&error).hint("Such as: info,sqlx=warn")
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if settings.server.log_json {
+        log.json().flatten_event(true).try_init()
+    } else {
+        log.with_ansi(false).try_init()
+    };
+    started.map_err(|error| Failure::failed("can't start the log").cause(error.to_string()))
+}
