@@ -66,6 +66,16 @@ pub struct Prepared {
     archive: Option<Archive>,
 }
 
+impl Prepared {
+    /// The broker, and what there is to do for it once it is healthy.
+    pub fn split(self) -> (Launch, Archiver) {
+        (self.launch, Archiver(self.archive))
+    }
+}
+
+/// Makes the class data archive.
+pub struct Archiver(Option<Archive>);
+
 struct Archive {
     java: PathBuf,
     class_path: String,
@@ -147,10 +157,10 @@ fn class_path(libraries: &Path) -> Result<String> {
     Ok(jars.join(":"))
 }
 
-impl Prepared {
+impl Archiver {
     /// Archives the classes that this start loaded, for quicker starts later; nothing depends on it.
     pub async fn archive_classes(&self) {
-        let Some(archive) = &self.archive else { return };
+        let Some(archive) = &self.0 else { return };
         let Ok(list) = fs::read_to_string(&archive.classes) else { return };
         // The broker still appends: the last line may be half written.
         let whole = list.rsplit_once('\n').map_or("", |(whole, _)| whole);
