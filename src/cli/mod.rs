@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod dev;
 mod help;
 mod init;
 
@@ -95,6 +96,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::Arguments),
     Init(init::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
@@ -177,6 +179,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Completions(arguments) => completions::run(&arguments, context),
         Command::Config(arguments) => config::run(&arguments, context),
+        Command::Dev(arguments) => dev::run(&arguments, context),
         Command::Help(arguments) => help::run(&arguments, context),
         Command::Init(arguments) => init::run(&arguments, context),
     }

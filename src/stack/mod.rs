@@ -2,6 +2,7 @@
 
 mod client;
 mod control;
+mod doctor;
 mod fetch;
 mod kafka;
 mod layout;
@@ -14,6 +15,7 @@ mod state;
 mod supervisor;
 
 pub use client::{Choice, Entry, Prospect, Running, Stack, running};
+pub use doctor::{Finding, Grade, diagnose};
 pub use plan::Step;
 pub use ports::Wish;
 pub use state::Phase;
