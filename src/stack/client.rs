@@ -67,6 +67,8 @@ pub struct Entry {
     pub uptime_seconds: Option<i64>,
     pub restarts: u32,
     pub memory_bytes: Option<u64>,
+    /// Where the backend's metrics are.
+    pub metrics: Option<String>,
 }
 
 /// One project's stack.
@@ -105,27 +107,24 @@ impl<'a> Stack<'a> {
         for service in services {
             let status = state.services.get(&service).cloned().unwrap_or_default();
             let port = state.ports.get(&service).copied();
-            match port.filter(|_| {
-                status.process.is_some_and(Identity::is_alive) || state.is_running() && status.phase.is_active()
-            }) {
-                Some(port) => {
-                    if let Some(Wish::Exactly(_, wished)) = choice
-                        .wishes
-                        .iter()
-                        .find(|wish| matches!(wish, Wish::Exactly(of, wished) if *of == service && *wished != port))
-                    {
-                        return Err(Failure::failed(format!("{service} runs on port {port}, not {wished}"))
-                            .hint("Stop the stack first: `streamify dev down`."));
-                    }
-                    // What a dead supervisor left is ended before its port is used again.
-                    phases.insert(service, if state.is_running() { status.phase } else { Phase::Stopped });
-                    chosen.insert(service, port);
-                }
-                None => {
-                    phases.insert(service, if status.phase == Phase::Failed { Phase::Failed } else { Phase::Stopped });
-                    idle.push(service);
-                }
+            let left = status.process.is_some_and(Identity::is_alive);
+            let active = state.is_running() && status.phase.is_active();
+            let Some(port) = port.filter(|_| left || active) else {
+                phases.insert(service, if status.phase == Phase::Failed { Phase::Failed } else { Phase::Stopped });
+                idle.push(service);
+                continue;
+            };
+            let other = choice.wishes.iter().find_map(|wish| match wish {
+                Wish::Exactly(of, other) if *of == service && *other != port => Some(*other),
+                _ => None,
+            });
+            if let Some(other) = other {
+                return Err(Failure::failed(format!("{service} runs on port {port}, not {other}"))
+                    .hint("Stop the stack first: `streamify dev down`."));
             }
+            // What a dead supervisor left is ended before its port is used again.
+            phases.insert(service, if state.is_running() { status.phase } else { Phase::Stopped });
+            chosen.insert(service, port);
         }
         chosen.extend(ports::choose(&idle, &choice.wishes, &state.ports, &self.settings.dev.ports)?);
         let environment = &self.settings.environment;
@@ -254,6 +253,10 @@ impl<'a> Stack<'a> {
                 _ => {}
             }
         }
+        if !self.layout.postgres().starts_with(&self.layout.data) {
+            // The folder made for this project alone; one that isn't empty is left.
+            let _ = self.layout.postgres().parent().map(fs::remove_dir);
+        }
         Ok(())
     }
 
@@ -293,6 +296,10 @@ impl<'a> Stack<'a> {
                 uptime_seconds: uptime,
                 restarts: status.restarts,
                 memory_bytes: alive.map(|process| memory(process.pid)),
+                metrics: state
+                    .metrics_port
+                    .filter(|_| *service == Service::Backend)
+                    .map(|port| format!("http://127.0.0.1:{port}/metrics")),
             }
         };
         Ok(state.services.iter().map(entry).collect())

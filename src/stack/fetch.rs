@@ -104,7 +104,7 @@ fn unpack(download: &Path, target: &Path) -> Result<()> {
     let jar = fs::read_dir(download).or_fail(what)?.flatten().map(|entry| entry.path()).next();
     let jar = jar.ok_or_else(|| Failure::failed(what()).cause("Maven copied nothing"))?;
     let mut archive = zip::ZipArchive::new(fs::File::open(&jar).or_fail(what)?).or_fail(what)?;
-    let name = archive.file_names().flatten().find(|name| name.ends_with(".txz")).map(|name| name.into_owned());
+    let name = archive.file_names().flatten().find(|name| name.ends_with(".txz")).map(std::borrow::Cow::into_owned);
     let name = name.ok_or_else(|| Failure::failed(what()).cause("there is no .txz archive in the package"))?;
     let entry = archive.by_name(&name).or_fail(what)?;
     tar::Archive::new(liblzma::read::XzDecoder::new(entry)).unpack(target).or_fail(what)

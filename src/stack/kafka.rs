@@ -144,11 +144,9 @@ pub async fn prepare(layout: &Layout, environment: &Environment, port: u16, repo
 /// The archive holds only for one class path in one order.
 fn class_path(libraries: &Path) -> Result<String> {
     let entries = fs::read_dir(libraries).or_fail(|| format!("can't read Kafka's jars in {}", libraries.display()))?;
-    let mut jars: Vec<String> = entries
-        .flatten()
-        .map(|entry| entry.path().display().to_string())
-        .filter(|path| path.ends_with(".jar"))
-        .collect();
+    let jars =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "jar"));
+    let mut jars: Vec<String> = jars.map(|path| path.display().to_string()).collect();
     jars.sort();
     if jars.is_empty() {
         return Err(Failure::failed(format!("there are no jars in {}", libraries.display()))

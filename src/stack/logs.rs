@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,11 +38,12 @@ impl Log {
     pub fn line(&self, text: &str) {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let line = format!("{:.6} {text}\n", Timestamp::now());
-        if writer.size > CAP && fs::rename(&writer.path, rotated(&writer.path)).is_ok() {
-            if let Ok(file) = append(&writer.path) {
-                writer.file = file;
-                writer.size = 0;
-            }
+        if writer.size > CAP
+            && fs::rename(&writer.path, rotated(&writer.path)).is_ok()
+            && let Ok(file) = append(&writer.path)
+        {
+            writer.file = file;
+            writer.size = 0;
         }
         if writer.file.write_all(line.as_bytes()).is_ok() {
             writer.size += line.len() as u64;
@@ -194,7 +195,7 @@ impl Follower {
         let Some(reader) = &mut self.reader else { return false };
         let open = reader.get_ref().metadata().map(|found| (found.ino(), found.len()));
         let there = fs::metadata(&self.path).map(|found| found.ino());
-        let position = reader.seek(SeekFrom::Current(0)).unwrap_or(0);
+        let position = reader.stream_position().unwrap_or(0);
         matches!((open, there), (Ok((open, length)), Ok(there)) if open != there || length < position)
     }
 }

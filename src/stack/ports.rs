@@ -51,18 +51,18 @@ pub fn choose(
     let mut chosen = BTreeMap::new();
     let mut taken = Vec::new();
     for service in services {
-        let wished = wishes.iter().rev().find_map(|wish| match wish {
+        let asked = wishes.iter().rev().find_map(|wish| match wish {
             Wish::Exactly(of, port) if of == service => Some(*port),
             _ => None,
         });
         let usual = remembered.get(service).or_else(|| settings.get(service)).copied();
-        let port = wished.or(usual).unwrap_or_else(|| service.default_port());
+        let port = asked.or(usual).unwrap_or_else(|| service.default_port());
         if let Some((other, _)) = chosen.iter().find(|(_, used)| **used == port) {
             return Err(Failure::usage(format!("{other} and {service} can't both have port {port}")));
         }
         let port = if is_free(port) {
             port
-        } else if auto && wished.is_none() {
+        } else if auto && asked.is_none() {
             free()?
         } else {
             taken.push((*service, port));

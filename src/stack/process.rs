@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub pid: i32,
-    /// Clock ticks since the machine's start: field 22 of `/proc/PID/stat` (proc_pid_stat(5)).
+    /// Clock ticks since the machine's start: field 22 of `/proc/PID/stat` (`proc_pid_stat(5)`).
     pub started: u64,
 }
 
@@ -41,8 +41,8 @@ fn stat(pid: i32) -> Option<(char, u64, i32)> {
 pub fn command_line(pid: u32) -> Option<String> {
     let text = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let text = String::from_utf8_lossy(&text).replace('\0', " ");
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.chars().take(120).collect())
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then(|| line.chars().take(120).collect())
 }
 
 /// What a process group holds in memory, in bytes: shared pages are counted once.

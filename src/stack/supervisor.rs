@@ -210,13 +210,13 @@ impl Supervisor {
     /// Waits until all of them are healthy, or none of those that are not can become so.
     async fn healthy(&self, services: &[Service]) -> Result<()> {
         let mut states = self.state.subscribe();
-        let status = |state: &State, service: &Service| state.services.get(service).cloned().unwrap_or_default();
+        let found = |state: &State, service: &Service| state.services.get(service).cloned().unwrap_or_default();
         let settled = |state: &State| {
-            services.iter().all(|service| !matches!(status(state, service).phase, Phase::Starting | Phase::Restarting))
+            services.iter().all(|service| !matches!(found(state, service).phase, Phase::Starting | Phase::Restarting))
         };
-        let state = states.wait_for(settled).await.or_fail(|| "the supervisor is ending".into())?.clone();
+        let settled_state = states.wait_for(settled).await.or_fail(|| "the supervisor is ending".into())?.clone();
         for service in services {
-            let status = status(&state, service);
+            let status = found(&settled_state, service);
             if status.phase == Phase::Healthy {
                 continue;
             }
@@ -261,7 +261,10 @@ impl Supervisor {
             let program = prepared.launch.program.display().to_string();
             let mut child = prepared.launch.spawn().or_fail(|| format!("can't start {program}"))?;
             let process = child.id().and_then(|pid| Identity::of(i32::try_from(pid).ok()?));
-            self.change(|state| state.services.entry(service).or_default().process = process);
+            self.change(|state| {
+                let status = state.services.entry(service).or_default();
+                (status.phase, status.process) = (Phase::Starting, process);
+            });
             let pumps = pump(&mut child, &log);
             let died = tokio::select! {
                 biased;
@@ -388,13 +391,13 @@ impl Supervisor {
         let mut child = launch.spawn().or_fail(|| "can't start the migrations".into())?;
         let log = Log::open(&self.layout.log("migrations"))?;
         let pumps = pump(&mut child, &log);
-        let status = child.wait().await.or_fail(|| "can't run the migrations".into())?;
+        let exit = child.wait().await.or_fail(|| "can't run the migrations".into())?;
         for pump in pumps {
             let _ = pump.await;
         }
-        if !status.success() {
-            self.failed("migrations", &status.to_string());
-            return Err(Failure::failed(format!("the migrations ended with {status}")).cause(log.tail().join("\n")));
+        if !exit.success() {
+            self.failed("migrations", &exit.to_string());
+            return Err(Failure::failed(format!("the migrations ended with {exit}")).cause(log.tail().join("\n")));
         }
         *migrated = true;
         self.finished("migrations", "done", began.elapsed());

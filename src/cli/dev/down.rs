@@ -1,7 +1,7 @@
 use super::super::{Context, Outcome};
 use super::ps;
 use crate::failure::{Failure, Result};
-use crate::stack::{Choice, Stack};
+use crate::stack::{Choice, Stack, Wish};
 
 /// Stop everything; the data stays
 #[derive(clap::Args, Debug)]
@@ -40,10 +40,12 @@ pub(super) async fn reset(_: &ResetArguments, context: &Context) -> Result<Outco
     confirm(context)?;
     let report = context.terminal.report();
     // What ran runs again afterwards; all of it where nothing ran.
-    let services = stack.entries()?.into_iter().map(|entry| entry.service).collect();
+    let entries = stack.entries()?;
+    let services = entries.iter().map(|entry| entry.service).collect();
+    let wishes = entries.iter().map(|entry| Wish::Exactly(entry.service, entry.port)).collect();
     stack.down(&*report).await?;
     stack.delete()?;
-    let prospect = stack.prospect(&Choice { services, wishes: Vec::new() })?;
+    let prospect = stack.prospect(&Choice { services, wishes })?;
     stack.up(prospect, settings.dev.wait_timeout, &*report).await?;
     ps::show(&stack, context)?;
     Ok(Outcome::Done)
