@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,8 +12,17 @@ use serde_json::Value;
 struct Project(tempfile::TempDir);
 
 impl Project {
+    /// Its ports are below those that the system gives to clients, and no other project's of this run.
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let folder = tempfile::tempdir().unwrap();
+        let first = 20_000 + std::process::id() % 500 * 20;
+        let mut ports = (0..).map(|_| u16::try_from(first + NEXT.fetch_add(1, Ordering::Relaxed)).unwrap());
+        let mut free = || ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+        let names = ["frontend", "backend", "postgres", "kafka", "kafka-ui"];
+        let lines: String = names.map(|name| format!("    {name}: {}\n", free())).concat();
+        std::fs::write(folder.path().join("streamify.yaml"), format!("dev:\n  ports:\n{lines}")).unwrap();
+        Self(folder)
     }
 
     fn path(&self) -> &Path {
@@ -31,7 +41,7 @@ impl Project {
     }
 
     fn up(&self) {
-        self.ok(&["up", "postgres", "kafka", "--detach", "--port", "auto"]);
+        self.ok(&["up", "postgres", "kafka", "--detach"]);
     }
 
     fn sql(&self, query: &str) -> String {
@@ -135,7 +145,7 @@ fn a_port_in_use_is_named_with_its_holder_and_nothing_starts() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let project = Project::new();
-    let text = project.ok(&["up", "--dry-run", "--port", "auto"]);
+    let text = project.ok(&["up", "--dry-run"]);
     assert!(text.contains("initialise") && text.contains("migrations"), "{text}");
-    assert_eq!(std::fs::read_dir(project.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(project.path()).unwrap().count(), 1, "only streamify.yaml");
 }
