@@ -216,11 +216,11 @@ impl Supervisor {
         };
         let settled_state = states.wait_for(settled).await.or_fail(|| "the supervisor is ending".into())?.clone();
         for service in services {
-            let status = found(&settled_state, service);
-            if status.phase == Phase::Healthy {
+            let service_now = found(&settled_state, service);
+            if service_now.phase == Phase::Healthy {
                 continue;
             }
-            return Err(status.why.unwrap_or_else(|| Failure::failed(format!("{service} was stopped"))));
+            return Err(service_now.why.unwrap_or_else(|| Failure::failed(format!("{service} was stopped"))));
         }
         Ok(())
     }
