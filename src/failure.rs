@@ -5,11 +5,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The result of everything that can fail in the command-line tool.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 /// What sort of failure it was; scripts tell them apart by exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// It was tried and did not work, or it was refused.
     Failed,
@@ -56,7 +58,7 @@ impl Kind {
 }
 
 /// One failure: what happened, the chain of reasons, and what to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Decides the exit code.
     pub kind: Kind,

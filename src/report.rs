@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a room says while it works.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A task began; `name` identifies it in all later events ("postgres", "kafka").
     Started { name: String, doing: String },
@@ -28,7 +30,7 @@ pub enum Event {
 }
 
 /// What is counted by [`Event::Advanced`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     Bytes,
     Items,

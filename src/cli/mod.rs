@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod dev;
 mod help;
 mod init;
 mod serve;
@@ -96,6 +97,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::Arguments),
     Init(init::Arguments),
     Serve(serve::Arguments),
     Config(config::Arguments),
@@ -179,6 +181,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Completions(arguments) => completions::run(&arguments, context),
         Command::Config(arguments) => config::run(&arguments, context),
+        Command::Dev(arguments) => dev::run(&arguments, context),
         Command::Help(arguments) => help::run(&arguments, context),
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),

@@ -42,6 +42,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "KAFKA_HOME",
         meaning: "an installed Kafka (4.0 or newer) for the local stack, instead of the fetched one",
     },
+    Variable { name: "STREAMIFY_POSTGRES", meaning: "the local stack's PostgreSQL: auto, system or packaged" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];
