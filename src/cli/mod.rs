@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod help;
 mod init;
+mod kafka;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -96,6 +97,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Arguments),
+    Kafka(kafka::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -179,6 +181,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Config(arguments) => config::run(&arguments, context),
         Command::Help(arguments) => help::run(&arguments, context),
         Command::Init(arguments) => init::run(&arguments, context),
+        Command::Kafka(arguments) => kafka::run(&arguments, context),
     }
 }
 
