@@ -6,6 +6,7 @@ mod dev;
 mod help;
 mod init;
 mod serve;
+mod kafka;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -100,6 +101,7 @@ enum Command {
     Dev(dev::Arguments),
     Init(init::Arguments),
     Serve(serve::Arguments),
+    Kafka(kafka::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -185,6 +187,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Help(arguments) => help::run(&arguments, context),
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
+        Command::Kafka(arguments) => kafka::run(&arguments, context),
     }
 }
 

@@ -1,0 +1,65 @@
+//! Reading and writing topics.
+
+mod produce;
+mod tail;
+mod topics;
+
+use clap::{Args, Subcommand};
+
+use super::{Context, Outcome};
+use crate::failure::{Failure, Result};
+use crate::kafka::{Connection, brokers};
+
+/// Follow, list and fill Kafka topics
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Tail(tail::Arguments),
+    Topics(topics::Arguments),
+    Produce(produce::Arguments),
+}
+
+/// Which cluster, and how to talk to it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection")]
+struct Cluster {
+    /// The brokers as host:port, several separated by commas [default: kafka.brokers, or the local stack]
+    #[arg(short, long, value_name = "BROKERS")]
+    brokers: Option<String>,
+    /// A property of librdkafka; a secret by NAME.file=PATH
+    #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
+    properties: Vec<String>,
+}
+
+impl Cluster {
+    fn connection(&self, context: &Context) -> Result<Connection> {
+        let settings = context.settings()?;
+        let brokers = brokers(self.brokers.as_deref(), settings);
+        Connection::new(brokers, &settings.kafka.properties, &self.properties)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    super::on_threads(
+        async {
+            match &arguments.command {
+                Command::Tail(arguments) => tail::run(arguments, context).await,
+                Command::Topics(arguments) => topics::run(arguments, context).await,
+                Command::Produce(arguments) => produce::run(arguments, context).await,
+            }
+        },
+        context,
+    )
+}
+
+/// Runs what blocks beside the signals' listener.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::failed("the work ended unexpectedly").because(&error))?
+}

@@ -1,0 +1,177 @@
+//! How to reach the cluster, and what to say when it can't be reached.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+
+use crate::failure::{Failure, Result};
+use crate::settings::{Service, Settings};
+
+/// How long the first answer of a broker may take.
+const ANSWER: Duration = Duration::from_secs(6);
+
+/// Properties whose values must never stand on a command line, where every user of the machine can read them.
+const SECRETS: [&str; 5] =
+    ["sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"];
+
+/// The brokers to talk to: the flag, then the setting, then the local stack's.
+pub fn brokers(flag: Option<&str>, settings: &Settings) -> String {
+    flag.map(ToOwned::to_owned).or_else(|| settings.kafka.brokers.clone()).unwrap_or_else(|| local_brokers(settings))
+}
+
+/// The local stack's broker, on the port that the settings give it.
+fn local_brokers(settings: &Settings) -> String {
+    let port = settings.dev.ports.get(&Service::Kafka).copied().unwrap_or(Service::Kafka.default_port());
+    format!("127.0.0.1:{port}")
+}
+
+/// Brokers and properties; clients are made from it.
+#[derive(Clone)]
+pub struct Connection {
+    brokers: String,
+    properties: BTreeMap<String, String>,
+}
+
+impl Connection {
+    /// Puts together brokers, the settings' properties and those of `-X name=value`.
+    ///
+    /// # Errors
+    /// An argument without `=`, or one that carries a secret.
+    pub fn new(brokers: String, settings: &BTreeMap<String, String>, arguments: &[String]) -> Result<Self> {
+        let mut properties = settings.clone();
+        for argument in arguments {
+            let (name, value) = argument
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("-X takes name=value, not `{argument}`")))?;
+            if SECRETS.contains(&name) {
+                return Err(Failure::usage(format!("the secret {name} does not belong on the command line"))
+                    .cause("every user of this machine can read the arguments of a running program")
+                    .hint(format!("Put it in streamify.yaml: kafka: {{properties: {{{name}: ${{VARIABLE}}}}}}"))
+                    .hint(format!("Or name a file that holds it: -X {name}.file=PATH")));
+            }
+            if let Some(secret) = name.strip_suffix(".file").filter(|name| SECRETS.contains(name)) {
+                let text = std::fs::read_to_string(value).map_err(|error| {
+                    Failure::usage(format!("can't read {value}, the file of {secret}")).because(&error)
+                })?;
+                properties.insert(secret.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+            } else {
+                properties.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(Self { brokers, properties })
+    }
+
+    /// The brokers, as they were given.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Sets brokers, defaults and the properties that override them.
+    pub(super) fn configure(&self, config: &mut ClientConfig, defaults: &[(&str, &str)]) {
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "streamify");
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config.set_log_level(RDKafkaLogLevel::Error);
+    }
+
+    /// A client of the given sort, with defaults that the properties override.
+    pub(super) fn client<T: FromClientConfigAndContext<Quiet>>(&self, defaults: &[(&str, &str)]) -> Result<(T, Quiet)> {
+        let mut config = ClientConfig::new();
+        self.configure(&mut config, defaults);
+        let context = Quiet::default();
+        let client = T::from_config_and_context(&config, context.clone()).map_err(|error| match &error {
+            // The value may be a secret, so only the name is said.
+            KafkaError::ClientConfig(_, reason, name, _) if SECRETS.contains(&name.as_str()) => {
+                Failure::usage(format!("the Kafka property {name} is not valid")).cause(reason.clone())
+            }
+            _ => Failure::usage("the Kafka properties are not valid").because(&error),
+        })?;
+        Ok((client, context))
+    }
+
+    /// A consumer for questions: metadata, watermarks, offsets of times.
+    pub(super) fn asker(&self) -> Result<(BaseConsumer<Quiet>, Quiet)> {
+        self.client(&[("reconnect.backoff.max.ms", "500"), ("socket.connection.setup.timeout.ms", "3000")])
+    }
+
+    /// The cluster's topics and brokers. Asking for all topics never makes one.
+    pub(super) fn metadata(&self, consumer: &BaseConsumer<Quiet>, context: &Quiet) -> Result<Metadata> {
+        consumer.fetch_metadata(None, ANSWER).map_err(|error| self.unreachable(&error, context))
+    }
+
+    /// The failure of a broker that does not answer, with what librdkafka last said of it.
+    pub(super) fn unreachable(&self, error: &KafkaError, context: &Quiet) -> Failure {
+        let failure = Failure::unreachable(format!("can't reach Kafka at {}", self.brokers));
+        let failure = match context.last() {
+            Some(reason) => failure.cause(reason),
+            None => failure.because(error),
+        };
+        failure
+            .hint("Is the local stack up? Start it with: streamify dev up")
+            .hint("Another cluster: --brokers HOST:PORT, KAFKA_BROKERS, or kafka.brokers in streamify.yaml")
+    }
+}
+
+/// Keeps what librdkafka says for the failure that may follow; nothing reaches standard error by itself.
+#[derive(Clone, Default)]
+pub(super) struct Quiet(Arc<Mutex<Option<String>>>);
+
+impl Quiet {
+    /// The last complaint.
+    pub(super) fn last(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, text: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+    }
+}
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
+        if matches!(level, RDKafkaLogLevel::Error | RDKafkaLogLevel::Critical) {
+            self.keep(message);
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all brokers are down says less than why the last one was.
+        if !reason.contains("brokers are down") || self.last().is_none() {
+            self.keep(if reason.is_empty() { "unknown reason" } else { reason });
+        }
+        drop(error);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_refused_as_an_argument_and_never_repeated() {
+        let failure = Connection::new("b:1".into(), &BTreeMap::new(), &["sasl.password=hunter2".into()]).err().unwrap();
+        assert!(failure.message.contains("sasl.password"));
+        assert!(!format!("{failure:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hunter2\n").unwrap();
+        let argument = format!("sasl.password.file={}", file.path().display());
+        let connection = Connection::new("b:1".into(), &BTreeMap::new(), &[argument]).unwrap();
+        assert_eq!(connection.properties["sasl.password"], "hunter2");
+    }
+}
