@@ -5,8 +5,9 @@ mod config;
 mod dev;
 mod help;
 mod init;
-mod serve;
 mod kafka;
+mod migrate;
+mod serve;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -102,6 +103,7 @@ enum Command {
     Init(init::Arguments),
     Serve(serve::Arguments),
     Kafka(kafka::Arguments),
+    Migrate(migrate::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -188,6 +190,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
+        Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
     }
 }
 

@@ -14,21 +14,16 @@ use crate::failure::{Failure, Result};
 use crate::settings::{Service, Settings};
 
 /// How long the first answer of a broker may take.
-const ANSWER: Duration = Duration::from_secs(6);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Properties whose values must never stand on a command line, where every user of the machine can read them.
 const SECRETS: [&str; 5] =
     ["sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"];
 
-/// The brokers to talk to: the flag, then the setting, then the local stack's.
-pub fn brokers(flag: Option<&str>, settings: &Settings) -> String {
-    flag.map(ToOwned::to_owned).or_else(|| settings.kafka.brokers.clone()).unwrap_or_else(|| local_brokers(settings))
-}
-
-/// The local stack's broker, on the port that the settings give it.
-fn local_brokers(settings: &Settings) -> String {
-    let port = settings.dev.ports.get(&Service::Kafka).copied().unwrap_or(Service::Kafka.default_port());
-    format!("127.0.0.1:{port}")
+/// The brokers to talk to: the flag, then the setting, then `local`, the running stack's, then the usual port.
+pub fn brokers(flag: Option<&str>, settings: &Settings, local: impl FnOnce() -> Option<String>) -> String {
+    let usual = || format!("127.0.0.1:{}", settings.dev.ports.get(&Service::Kafka).unwrap_or(&9092));
+    flag.map(ToOwned::to_owned).or_else(|| settings.kafka.brokers.clone()).or_else(local).unwrap_or_else(usual)
 }
 
 /// Brokers and properties; clients are made from it.
@@ -106,7 +101,13 @@ impl Connection {
 
     /// The cluster's topics and brokers. Asking for all topics never makes one.
     pub(super) fn metadata(&self, consumer: &BaseConsumer<Quiet>, context: &Quiet) -> Result<Metadata> {
-        consumer.fetch_metadata(None, ANSWER).map_err(|error| self.unreachable(&error, context))
+        consumer.fetch_metadata(None, ANSWER).map_err(|error| {
+            // What went wrong underneath waits on the queue until it is asked for.
+            for _ in 0..8 {
+                drop(consumer.poll(Duration::ZERO));
+            }
+            self.unreachable(&error, context)
+        })
     }
 
     /// The failure of a broker that does not answer, with what librdkafka last said of it.

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use super::{Context, Outcome};
 use crate::failure::{Failure, Result};
 use crate::kafka::{Connection, brokers};
+use crate::stack;
 
 /// Follow, list and fill Kafka topics
 #[derive(Args, Debug)]
@@ -39,7 +40,8 @@ struct Cluster {
 impl Cluster {
     fn connection(&self, context: &Context) -> Result<Connection> {
         let settings = context.settings()?;
-        let brokers = brokers(self.brokers.as_deref(), settings);
+        let local = || stack::running(settings).map(|stack| stack.kafka_brokers);
+        let brokers = brokers(self.brokers.as_deref(), settings, local);
         Connection::new(brokers, &settings.kafka.properties, &self.properties)
     }
 }
