@@ -1,0 +1,58 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import { PrismaClient } from '@prisma/client'
+
+const USER = { id: true, email: true, name: true, created_at: true }
+const UNIQUE_VIOLATION = 'P2002'
+
+/** Prisma through its driver adapter: no engine process, the same pool as the bare driver's. */
+export async function createStore({ databaseUrl, poolSize }) {
+  const adapter = new PrismaPg({ connectionString: databaseUrl, max: poolSize })
+  const prisma = new PrismaClient({ adapter })
+  await prisma.$connect()
+
+  return {
+    ping: () => prisma.$queryRaw`SELECT 1`,
+    close: () => prisma.$disconnect(),
+
+    addUser: ({ id, email, name, passwordHash }) =>
+      prisma.user.create({ data: { id, email, name, passwordHash }, select: USER }).catch((error) => {
+        if (error.code === UNIQUE_VIOLATION) return undefined
+        throw error
+      }),
+    findUser: (id) => prisma.user.findUnique({ where: { id }, select: USER }),
+    findCredentials: (email) =>
+      prisma.user.findUnique({ where: { email }, select: { id: true, passwordHash: true } }),
+
+    addRefreshToken: (data) => prisma.refreshToken.create({ data, select: { id: true } }),
+    async useRefreshToken(tokenHash) {
+      const [used] = await prisma.refreshToken.updateManyAndReturn({
+        where: { tokenHash, usedAt: null, expiresAt: { gt: new Date() } },
+        data: { usedAt: new Date() },
+        select: { userId: true, familyId: true },
+      })
+      if (!used) await this.revokeFamilyOf(tokenHash)
+      return used
+    },
+    async revokeFamilyOf(tokenHash, userId) {
+      const token = await prisma.refreshToken.findFirst({ where: { tokenHash, userId } })
+      if (!token) return
+      await prisma.refreshToken.updateMany({
+        where: { familyId: token.familyId, usedAt: null },
+        data: { usedAt: new Date() },
+      })
+    },
+
+    listVideos: ({ before, search, limit }) =>
+      prisma.video.findMany({
+        where: { id: before && { lt: before }, title: search && { contains: search, mode: 'insensitive' } },
+        orderBy: { id: 'desc' },
+        take: limit,
+      }),
+    addVideo: ({ id, ownerId, title, description, url }) =>
+      prisma.video.create({ data: { id, owner_id: ownerId, title, description, url } }),
+    findVideo: (id) => prisma.video.findUnique({ where: { id } }),
+    changeVideo: (id, { title, description, url }) =>
+      prisma.video.update({ where: { id }, data: { title, description, url, updated_at: new Date() } }),
+    removeVideo: (id) => prisma.video.deleteMany({ where: { id } }),
+  }
+}
