@@ -23,7 +23,9 @@ const store = await createStore({
   databaseUrl: required('DATABASE_URL'),
   poolSize: Number(process.env.POOL_SIZE ?? 10),
 })
-const publisher = await createPublisher(required('KAFKA_BROKERS').split(','))
+const publisher = await createPublisher(required('KAFKA_BROKERS').split(','), {
+  batch: process.env.EVENT_BATCH !== 'off',
+})
 const app = createApp({ store, publisher, jwtKey: required('JWT_KEY') })
 
 const stop = async () => {
