@@ -12,7 +12,7 @@ export class Problem extends Error {
 export const unauthorized = (detail) => new Problem(401, detail)
 export const forbidden = (detail) => new Problem(403, detail)
 export const notFound = (detail) => new Problem(404, detail)
-export const conflict = (detail, errors) => new Problem(409, detail, errors)
+export const invalid = (detail, errors) => new Problem(422, detail, errors)
 
 const fieldErrors = (validation) =>
   validation.map(({ instancePath, params, message }) => ({

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { hash, verify } from '@node-rs/argon2'
 import { v7 as uuidv7 } from 'uuid'
-import { conflict, unauthorized } from '../problems.js'
+import { invalid, unauthorized } from '../problems.js'
 import { credentials, refreshToken, registration, tokens, user } from './schemas.js'
 
 const ACCESS_TOKEN_SECONDS = 900
@@ -16,13 +16,12 @@ export async function authRoutes(app, { store }) {
   // Compared with when the account doesn't exist, so that both cases take the same time.
   const nobody = await hash(randomBytes(16).toString('hex'), ARGON2)
 
-  const issue = async (userId, familyId) => {
+  const issue = async (userId, family) => {
     const token = randomBytes(32).toString('base64url')
     await store.addRefreshToken({
-      id: uuidv7(),
-      userId,
-      familyId,
       tokenHash: digest(token),
+      family,
+      userId,
       expiresAt: new Date(Date.now() + REFRESH_TOKEN_SECONDS * 1000),
     })
     return {
@@ -42,7 +41,7 @@ export async function authRoutes(app, { store }) {
       passwordHash: await hash(password, ARGON2),
     })
     if (!added) {
-      throw conflict('The account could not be made.', [{ field: 'email', message: 'is already registered' }])
+      throw invalid('The request is not valid.', [{ field: 'email', message: 'has an account already' }])
     }
     return reply.code(201).send(added)
   })
@@ -58,11 +57,11 @@ export async function authRoutes(app, { store }) {
   app.post('/refresh', { config, schema: { body: refreshToken, response: { 200: tokens } } }, async (request) => {
     const used = await store.useRefreshToken(digest(request.body.refresh_token))
     if (!used) throw unauthorized('The refresh token is not valid; log in again.')
-    return issue(used.userId, used.familyId)
+    return issue(used.userId, used.family)
   })
 
-  app.post('/logout', { schema: { body: refreshToken } }, async (request, reply) => {
-    await store.revokeFamilyOf(digest(request.body.refresh_token), request.userId)
+  app.post('/logout', { config, schema: { body: refreshToken } }, async (request, reply) => {
+    await store.endFamilyOf(digest(request.body.refresh_token))
     return reply.code(204).send()
   })
 }

@@ -7,16 +7,16 @@ const time = { type: 'string', format: 'date-time' }
 const email = { type: 'string', format: 'email', maxLength: 254 }
 const title = text(1, 200)
 const description = text(0, 5000)
-const url = { type: 'string', format: 'uri', pattern: '^https?://', maxLength: 2048 }
+const url = { type: 'string', format: 'uri', pattern: '^https?://', maxLength: 2000 }
 
-export const registration = object({ email, password: text(8, 128), name: text(1, 100) }, ['email', 'password', 'name'])
-export const credentials = object({ email, password: text(1, 128) }, ['email', 'password'])
+export const registration = object({ email, password: text(8, 200), name: text(1, 100) }, ['email', 'password', 'name'])
+export const credentials = object({ email, password: text(1, 200) }, ['email', 'password'])
 export const refreshToken = object({ refresh_token: text(1, 128) }, ['refresh_token'])
 export const newVideo = object({ title, description, url }, ['title', 'url'])
 export const videoChange = { ...object({ title, description, url }, []), minProperties: 1 }
 export const videoId = object({ id: uuid }, ['id'])
 export const videoQuery = object(
-  { cursor: uuid, limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 }, q: text(0, 200) },
+  { cursor: text(1, 64), limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 }, q: text(0, 200) },
   [],
 )
 
@@ -33,10 +33,10 @@ export const tokens = object(
 export const video = object(
   {
     id: uuid,
-    owner_id: uuid,
     title: { type: 'string' },
     description: { type: 'string' },
     url: { type: 'string' },
+    owner: object({ id: uuid, name: { type: 'string' } }, []),
     created_at: time,
     updated_at: time,
   },

@@ -1,6 +1,7 @@
 import pg from 'pg'
 
-const VIDEO = 'id, owner_id, title, description, url, created_at, updated_at'
+const COLUMNS = 'v.id, v.title, v.description, v.url, v.owner_id, u.name AS owner_name, v.created_at, v.updated_at'
+const selectVideos = (source) => `SELECT ${COLUMNS} FROM ${source} JOIN users u ON u.id = v.owner_id`
 const USER = 'id, email, name, created_at'
 const UNIQUE_VIOLATION = '23505'
 
@@ -27,58 +28,68 @@ export async function createStore({ databaseUrl, poolSize }) {
     findCredentials: (email) =>
       row('find-credentials', 'SELECT id, password_hash AS "passwordHash" FROM users WHERE email = $1', [email]),
 
-    addRefreshToken: ({ id, userId, familyId, tokenHash, expiresAt }) =>
+    addRefreshToken: ({ tokenHash, family, userId, expiresAt }) =>
       rows(
         'add-refresh-token',
-        `INSERT INTO refresh_tokens (id, user_id, family_id, token_hash, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-        [id, userId, familyId, tokenHash, expiresAt],
+        'INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at) VALUES ($1, $2, $3, $4)',
+        [tokenHash, family, userId, expiresAt],
       ),
     async useRefreshToken(tokenHash) {
       const used = await row(
         'use-refresh-token',
         `UPDATE refresh_tokens SET used_at = now()
          WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now()
-         RETURNING user_id AS "userId", family_id AS "familyId"`,
+         RETURNING user_id AS "userId", family`,
         [tokenHash],
       )
-      if (!used) await this.revokeFamilyOf(tokenHash)
+      // Used before: whoever holds the other copy is logged out as well.
+      if (!used) await this.endFamilyOf(tokenHash)
       return used
     },
-    revokeFamilyOf: (tokenHash, userId = null) =>
+    endFamilyOf: (tokenHash) =>
       rows(
-        'revoke-family',
-        `UPDATE refresh_tokens SET used_at = now()
-         WHERE used_at IS NULL AND family_id =
-           (SELECT family_id FROM refresh_tokens
-            WHERE token_hash = $1 AND ($2::uuid IS NULL OR user_id = $2))`,
-        [tokenHash, userId],
+        'end-family',
+        'DELETE FROM refresh_tokens WHERE family = (SELECT family FROM refresh_tokens WHERE token_hash = $1)',
+        [tokenHash],
       ),
 
-    listVideos: ({ before, search, limit }) => {
+    listVideos: async ({ before, search, limit }) => {
       // A statement for each case, so that each gets the plan that fits it.
       const values = [limit]
       const conditions = []
-      if (before) conditions.push(`id < $${values.push(before)}`)
-      if (search) conditions.push(`title ILIKE $${values.push(`%${search.replace(/[\\%_]/g, '\\$&')}%`)}`)
+      if (before) conditions.push(`v.id < $${values.push(before)}`)
+      if (search) conditions.push(`v.title ILIKE $${values.push(`%${search.replace(/[\\%_]/g, '\\$&')}%`)}`)
       const where = conditions.length ? `WHERE ${conditions.join(' AND ')}` : ''
       const name = `list-videos${before ? '-before' : ''}${search ? '-search' : ''}`
-      return rows(name, `SELECT ${VIDEO} FROM videos ${where} ORDER BY id DESC LIMIT $1`, values)
+      return (await rows(name, `${selectVideos('videos v')} ${where} ORDER BY v.id DESC LIMIT $1`, values)).map(withOwner)
     },
     addVideo: ({ id, ownerId, title, description, url }) =>
       row(
         'add-video',
-        `INSERT INTO videos (id, owner_id, title, description, url) VALUES ($1, $2, $3, $4, $5) RETURNING ${VIDEO}`,
+        `WITH v AS (INSERT INTO videos (id, owner_id, title, description, url) VALUES ($1, $2, $3, $4, $5) RETURNING *)
+         ${selectVideos('v')}`,
         [id, ownerId, title, description, url],
-      ),
-    findVideo: (id) => row('find-video', `SELECT ${VIDEO} FROM videos WHERE id = $1`, [id]),
+      ).then(withOwner),
+    findVideo: (id) => row('find-video', `${selectVideos('videos v')} WHERE v.id = $1`, [id]).then(withOwner),
     changeVideo: (id, { title, description, url }) =>
       row(
         'change-video',
-        `UPDATE videos SET title = coalesce($2, title), description = coalesce($3, description),
-           url = coalesce($4, url), updated_at = now()
-         WHERE id = $1 RETURNING ${VIDEO}`,
+        `WITH v AS (UPDATE videos SET title = coalesce($2, title), description = coalesce($3, description),
+           url = coalesce($4, url), updated_at = now() WHERE id = $1 RETURNING *)
+         ${selectVideos('v')}`,
         [id, title, description, url],
-      ),
+      ).then(withOwner),
     removeVideo: (id) => rows('remove-video', 'DELETE FROM videos WHERE id = $1', [id]),
   }
 }
+
+const withOwner = (row) =>
+  row && {
+    id: row.id,
+    title: row.title,
+    description: row.description,
+    url: row.url,
+    owner: { id: row.owner_id, name: row.owner_name },
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+  }
