@@ -70,6 +70,11 @@ enum Figure {
     Tail,
 }
 
+/// For the few things that wait: one thread, so that it takes little from what is measured.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match measure(&arguments) {
