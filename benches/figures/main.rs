@@ -4,7 +4,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, without the tool's terminal")]
 
-mod clients;
 mod database;
 mod dev_up;
 mod events;
