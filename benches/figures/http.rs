@@ -64,13 +64,13 @@ fn lines(turns: &[Turns]) -> Result<Vec<Line>> {
     for peer in [of(Kind::Prisma)?, of(Kind::Pg)?] {
         let is_prisma = peer.kind == Kind::Prisma;
         let name = peer.kind.name();
-        for (request, ours, theirs, times) in [
-            (Request::List, &ours.list, &peer.list, 5.0),
-            (Request::Create, &ours.create, &peer.create, 3.0),
-        ] {
+        for (request, ours, theirs, times) in
+            [(Request::List, &ours.list, &peer.list, 5.0), (Request::Create, &ours.create, &peer.create, 3.0)]
+        {
             let line = |what: &str, unit: Unit, value: fn(&Sample) -> f64, target: Option<Target>| {
                 let middle = |samples: &[Sample]| median(&samples.iter().map(value).collect::<Vec<_>>());
-                let line = Line::new(format!("{}: {what}", request.name()), unit, middle(ours)).beside(name, middle(theirs));
+                let line =
+                    Line::new(format!("{}: {what}", request.name()), unit, middle(ours)).beside(name, middle(theirs));
                 match target {
                     Some(target) => line.target(target),
                     None => line,

@@ -73,5 +73,9 @@ pub fn run_load(server: &Server, request: Request, duration: Duration) -> Result
         return Err(format!("{failed} requests failed ({}); the server said:\n{}", request.name(), server.log()).into());
     }
     let requests = value("requests")?;
-    Ok(Sample { per_second: requests / (value("duration_us")? / 1e6), p99: value("p99_us")? / 1e6, cpu: cpu / requests })
+    Ok(Sample {
+        per_second: requests / (value("duration_us")? / 1e6),
+        p99: value("p99_us")? / 1e6,
+        cpu: cpu / requests,
+    })
 }

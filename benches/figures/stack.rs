@@ -13,13 +13,14 @@ pub struct Stack {
     pub database: String,
     /// `host:port`.
     pub kafka: String,
-    own: Option<Project>,
+    /// Ends with this value.
+    _own: Option<Project>,
 }
 
 impl Stack {
     /// Uses servers that run already.
     pub fn given(database: &str, kafka: &str) -> Self {
-        Self { database: database.to_owned(), kafka: kafka.to_owned(), own: None }
+        Self { database: database.to_owned(), kafka: kafka.to_owned(), _own: None }
     }
 
     /// Brings a stack up in a temporary project.
@@ -30,13 +31,8 @@ impl Stack {
         Ok(Self {
             database: project.database_url(),
             kafka: format!("127.0.0.1:{}", project.kafka),
-            own: Some(project),
+            _own: Some(project),
         })
-    }
-
-    /// Whether the stack is one that `dev up` made.
-    pub fn is_own(&self) -> bool {
-        self.own.is_some()
     }
 }
 
