@@ -77,7 +77,8 @@ async fn run(stack: &Stack, database: &Database, sockets: usize, seconds: u32) -
 /// At a steady rate, whether or not the ones before have been answered.
 async fn create(server: &Server, total: usize, begun: Instant) -> Result<Answers> {
     let answers: Answers = (0..total).map(|_| AtomicU32::new(0)).collect();
-    let client = Client::new();
+    // Below the time after which any server ends a connection that is not used.
+    let client = Client::builder().pool_idle_timeout(Duration::from_secs(2)).build()?;
     let url = format!("{}/api/videos", server.address);
     let mut tick = interval(Duration::from_secs(1) / CREATES_PER_SECOND);
     let mut requests = JoinSet::new();

@@ -1,4 +1,4 @@
-//! The backend's figures beside the peers', in turns, on one PostgreSQL and one broker.
+//! The backend's figures beside the peers', in turns, on one database server and one broker.
 
 use std::time::Duration;
 

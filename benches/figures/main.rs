@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     match measure(&arguments) {
         Ok(complete) => ExitCode::from(u8::from(!complete)),
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
@@ -101,7 +101,7 @@ fn measure(arguments: &Arguments) -> Result<bool> {
         eprintln!("measuring {name}");
         match lines(*figure, stack.as_ref(), arguments.quick) {
             Ok(lines) => report.add(&name, lines),
-            Err(error) => report.failed(&name, error.to_string()),
+            Err(error) => report.failed(&name, with_causes(&*error)),
         }
     }
     drop(stack);
@@ -110,6 +110,12 @@ fn measure(arguments: &Arguments) -> Result<bool> {
         std::fs::write(path, report.json()?).map_err(|error| format!("can't write {}: {error}", path.display()))?;
     }
     Ok(report.is_complete() && (!arguments.check || report.all_met()))
+}
+
+/// What happened, and why.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn lines(figure: Figure, stack: Option<&Stack>, quick: bool) -> Result<Vec<Line>> {

@@ -51,7 +51,7 @@ impl Process {
         Ok((ticks(11)? + ticks(12)?) / per_second as f64)
     }
 
-    /// Resident memory at its highest, in bytes (proc(5): VmHWM).
+    /// Resident memory at its highest, in bytes (proc(5): `VmHWM`).
     pub fn peak_memory(&self) -> Result<f64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let kibibytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());

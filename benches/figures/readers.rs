@@ -1,4 +1,4 @@
-//! Many WebSockets read by one thread, at as little cost as can be: the machine is shared with what is measured.
+//! Many sockets read by one thread, at as little cost as can be: the machine is shared with what is measured.
 //!
 //! RFC 6455 as far as this server uses it: whole text frames, pings and close frames.
 
@@ -222,7 +222,7 @@ impl Socket {
         match u8::try_from(payload.len()) {
             Ok(length) if length < 126 => frame.push(0x80 | length),
             _ => {
-                frame.push(0x80 | 126);
+                frame.push(0xFE);
                 frame.extend(u16::try_from(payload.len())?.to_be_bytes());
             }
         }

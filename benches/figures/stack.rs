@@ -1,4 +1,4 @@
-//! The PostgreSQL and the Kafka that the servers under measurement use.
+//! The database server and the broker that the servers under measurement use.
 
 use std::process::Command;
 

@@ -67,7 +67,7 @@ pub fn fill(broker: &str, name: &str, count: u32) -> Result<()> {
             producer.poll(Duration::ZERO);
         }
     }
-    Ok(producer.flush(Duration::from_secs(60))?)
+    Ok(producer.flush(Duration::from_mins(1))?)
 }
 
 /// An envelope of exactly [`MESSAGE_BYTES`].
