@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::process::STREAMIFY;
+use crate::server::peer_node;
 
 /// Names and values, for the head of the table.
 pub fn facts() -> Vec<(String, String)> {
@@ -15,6 +16,7 @@ pub fn facts() -> Vec<(String, String)> {
         ("streamify".to_owned(), first_line(STREAMIFY, &["--version"])),
         ("kcat".to_owned(), line_with("kcat", &["-V"], "Version")),
         ("wrk".to_owned(), first_line("wrk", &["-v"])),
+        ("node".to_owned(), line_with(peer_node(), &["--version"], "")),
     ];
     if cfg!(debug_assertions) {
         facts.push(("attention".to_owned(), "built without optimisation: these are no figures".to_owned()));
@@ -44,7 +46,7 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 }
 
 /// The first line of what a program says, on whichever stream, that has `part` in it.
-pub fn line_with(program: impl AsRef<Path>, arguments: &[&str], part: &str) -> String {
+fn line_with(program: impl AsRef<Path>, arguments: &[&str], part: &str) -> String {
     let Ok(output) = Command::new(program.as_ref()).args(arguments).output() else { return "not installed".to_owned() };
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

@@ -44,7 +44,7 @@ struct Arguments {
     /// Shorter and fewer runs: for trying the harness, not for figures
     #[arg(long)]
     quick: bool,
-    /// A PostgreSQL server to use instead of a stack of its own; a database is made in it and dropped again
+    /// A database server to use instead of a stack of its own; a database is made in it and dropped again
     #[arg(long, value_name = "URL", requires = "kafka")]
     database: Option<String>,
     /// A broker to use instead of a stack of its own, as host:port; events are written to its topic `video.created`

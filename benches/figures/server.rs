@@ -47,7 +47,7 @@ impl Kind {
                 .env("JWT_KEYS", format!("figures:{JWT_KEY}"));
             command
         } else {
-            let mut command = Command::new(peer_folder().join("node_modules/.bin/node"));
+            let mut command = Command::new(peer_node());
             command.arg("src/main.js").current_dir(peer_folder());
             command
                 .env("STORE", if self == Self::Prisma { "prisma" } else { "pg" })
@@ -63,6 +63,11 @@ impl Kind {
 
 fn peer_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/fastify")
+}
+
+/// The Node that the peers run on, once they are installed.
+pub fn peer_node() -> PathBuf {
+    peer_folder().join("node_modules/.bin/node")
 }
 
 /// Installs the peers' packages where they are missing or older than what is locked.

@@ -1,5 +1,6 @@
 //! Topics that the figures need, and the messages that are read back.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -74,10 +75,9 @@ pub fn fill(broker: &str, name: &str, count: u32) -> Result<()> {
 fn message(number: u32, out: &mut String) {
     const TAIL: &str = "\"}}";
     out.clear();
-    out.push_str(r#"{"id":"01990a5e-7a3c-7c11-8f00-"#);
-    out.push_str(&format!("{number:012}"));
-    out.push_str(r#"","type":"video.created","schema_version":1,"occurred_at":"2026-08-01T12:00:00Z","#);
-    out.push_str(&format!(r#""data":{{"title":"A walk by the sea, part {number}","description":""#));
+    // Writing to a string can't fail.
+    let _ = write!(out, r#"{{"id":"01990a5e-7a3c-7c11-8f00-{number:012}","type":"video.created","schema_version":1,"#);
+    let _ = write!(out, r#""occurred_at":"2026-08-01T12:00:00Z","data":{{"title":"Part {number}","description":""#);
     while out.len() < MESSAGE_BYTES - TAIL.len() {
         out.push('x');
     }
