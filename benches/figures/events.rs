@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::Client;
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
@@ -18,6 +19,8 @@ use crate::stack::Stack;
 use crate::{Result, runtime, topic};
 
 const CREATES_PER_SECOND: u32 = 200;
+/// The most creates under way: a server that falls behind is not flooded with connections as well.
+const CONNECTIONS: usize = 32;
 /// Creates of the first seconds, whose frames are read and not counted.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// How long the last frames may take.
@@ -67,10 +70,13 @@ async fn run(stack: &Stack, database: &Database, sockets: usize, seconds: u32) -
     // Fails at once when a socket could not be opened, with its reason below.
     if readers.ready().await {
         eprintln!("  {CREATES_PER_SECOND} creates a second for {seconds} s");
-        let answers = create(&server, total, begun).await?;
+        let answers = create(&server, total, begun).await.map_err(|error| {
+            format!("a create failed: {error}: {:?}; the server said:\n{}", error.source(), server.log())
+        })?;
         return lines(&answers, &readers.arrivals()?, usize::try_from(warm_up)?, sockets);
     }
-    readers.arrivals()?;
+    let said = server.log();
+    readers.arrivals().map_err(|error| format!("{error}; the server said:\n{said}"))?;
     Err("the readers ended before their sockets were open".into())
 }
 
@@ -81,6 +87,7 @@ async fn create(server: &Server, total: usize, begun: Instant) -> Result<Answers
     let client = Client::builder().pool_idle_timeout(Duration::from_secs(2)).build()?;
     let url = format!("{}/api/videos", server.address);
     let mut tick = interval(Duration::from_secs(1) / CREATES_PER_SECOND);
+    let turns = Arc::new(Semaphore::new(CONNECTIONS));
     let mut requests = JoinSet::new();
     for number in 0..total {
         tick.tick().await;
@@ -91,11 +98,14 @@ async fn create(server: &Server, total: usize, begun: Instant) -> Result<Answers
         });
         let request = client.post(&url).bearer_auth(&server.token).json(&video).send();
         let answers = Arc::clone(&answers);
+        let turns = Arc::clone(&turns);
         requests.spawn(async move {
+            let _turn = turns.acquire().await?;
             let response = request.await?.error_for_status()?;
             answers[number].store(readers::micros(begun), Ordering::Relaxed);
             // Read to its end, so that the connection is used again.
-            response.bytes().await
+            response.bytes().await?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         });
     }
     while let Some(request) = requests.join_next().await {
