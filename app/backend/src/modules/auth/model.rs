@@ -94,7 +94,7 @@ pub(super) fn normal_email(email: &str) -> String {
 }
 
 /// Whether mail could go there. Only sending one would tell; this finds slips.
-fn is_email(email: &str) -> bool {
+pub(super) fn is_email(email: &str) -> bool {
     let Some((local, domain)) = email.rsplit_once('@') else { return false };
     let is_label = |label: &str| {
         !label.is_empty() && !label.starts_with('-') && label.chars().all(|c| c.is_alphanumeric() || c == '-')

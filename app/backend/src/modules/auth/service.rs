@@ -1,12 +1,13 @@
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::Rng;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::model::{Credentials, LONGEST_PASSWORD, Registration, TokenPair, normal_email};
+use super::model::{Credentials, LONGEST_PASSWORD, Registration, TokenPair, is_email, normal_email};
 use crate::http::problem::{FieldError, Problem};
 use crate::modules::users::User;
 use crate::state::State;
@@ -31,15 +32,20 @@ pub(super) async fn register(state: &State, registration: Registration) -> Resul
     )
     .fetch_optional(&state.pool)
     .await?;
-    inserted.ok_or_else(|| Problem::fields(vec![FieldError::new("email", "taken", "has an account already")]))
+    let taken = || vec![FieldError::new("email", "taken", "has an account already")];
+    inserted.ok_or_else(|| Problem::about(StatusCode::CONFLICT, taken()))
 }
 
 /// Checks a password and begins a family of refresh tokens.
 pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<TokenPair, Problem> {
     let email = normal_email(&credentials.email);
     state.limits.login_of(&email)?;
-    let user =
-        sqlx::query!("select id, password_hash from users where email = $1", email).fetch_optional(&state.pool).await?;
+    // What can't be an address has no account, and may hold what PostgreSQL's text can't.
+    let user = if is_email(&email) {
+        sqlx::query!("select id, password_hash from users where email = $1", email).fetch_optional(&state.pool).await?
+    } else {
+        None
+    };
     let (id, kept) = user.map_or((None, None), |user| (Some(user.id), Some(user.password_hash)));
     // No account has so long a password, and hashing it would only cost time.
     let right = credentials.password.chars().count() <= LONGEST_PASSWORD
@@ -66,15 +72,15 @@ pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Pro
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(used) = used else {
-        let ended = sqlx::query!(
-            "delete from refresh_tokens
-             where family = (select family from refresh_tokens where token_hash = $1 and used_at is not null)",
+        let reused = sqlx::query_scalar!(
+            "select family from refresh_tokens where token_hash = $1 and used_at is not null",
             &hash[..]
         )
-        .execute(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
-        transaction.commit().await?;
-        if ended.rows_affected() > 0 {
+        if let Some(family) = reused {
+            end_family(&mut transaction, family).await?;
+            transaction.commit().await?;
             tracing::warn!("a refresh token was used twice; its family is ended");
             metrics::counter!("refresh_tokens_reused_total").increment(1);
         }
@@ -88,13 +94,25 @@ pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Pro
 
 /// Ends the family of a refresh token; a token that is not known ends nothing and is no error.
 pub(super) async fn log_out(state: &State, token: &str) -> Result<(), Problem> {
-    sqlx::query!(
-        "delete from refresh_tokens where family = (select family from refresh_tokens where token_hash = $1)",
-        &hashed(token)[..]
-    )
-    .execute(&state.pool)
-    .await?;
-    Ok(())
+    let mut connection = state.pool.acquire().await?;
+    let family = sqlx::query_scalar!("select family from refresh_tokens where token_hash = $1", &hashed(token)[..])
+        .fetch_optional(&mut *connection)
+        .await?;
+    match family {
+        Some(family) => Ok(end_family(&mut connection, family).await?),
+        None => Ok(()),
+    }
+}
+
+/// Ends every token of a family, also one that a refresh is adding at this moment: that refresh holds the row of the
+/// token it uses, so the first delete waits for it, and the next one sees what it added.
+async fn end_family(connection: &mut PgConnection, family: Uuid) -> Result<(), sqlx::Error> {
+    loop {
+        let ended = sqlx::query!("delete from refresh_tokens where family = $1", family);
+        if ended.execute(&mut *connection).await?.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
 }
 
 fn pair(state: &State, user: Uuid, refresh_token: String) -> Result<TokenPair, Problem> {
