@@ -1,5 +1,7 @@
 //! The command line: a file per command, each with its arguments (whose comments are the help) and one function.
 
+#![allow(clippy::doc_markdown, reason = "comments of arguments are what `--help` prints, as plain text")]
+
 mod completions;
 mod config;
 mod dev;

@@ -260,7 +260,7 @@ mod tests {
     use super::super::record::{Headers, TimeKind};
     use super::*;
 
-    fn record<'a>(value: Option<&'a [u8]>) -> Record<'a> {
+    fn record(value: Option<&[u8]>) -> Record<'_> {
         Record {
             topic: "video.created",
             partition: 0,

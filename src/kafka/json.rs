@@ -73,7 +73,26 @@ pub fn is_json(text: &str) -> bool {
     // Most texts that are not JSON are known by their first letter, without building an error.
     let begins = |byte: &u8| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n');
     let first = text.bytes().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-    first.as_ref().is_some_and(begins) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    first.as_ref().is_some_and(begins) && serde_json::from_str::<IgnoredAny>(text).is_ok() && !is_too_deep(text)
+}
+
+/// Whether readers would refuse the line for its nesting: many stop at 128 levels, and the line itself is one.
+fn is_too_deep(text: &str) -> bool {
+    const DEEPEST: usize = 120;
+    // Each level takes two brackets: short texts, nearly all, need no count. A bracket in a string counts too much,
+    // and makes a string of what could have been embedded: nothing is lost.
+    let opening = || text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+    text.len() > 2 * DEEPEST && opening().count() > DEEPEST && {
+        let mut depth = 0_usize;
+        text.bytes().any(|byte| {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > DEEPEST
+        })
+    }
 }
 
 /// In valid JSON a raw line break is only ever space between tokens, so leaving it out makes one line of it.

@@ -5,6 +5,7 @@
 mod connection;
 mod format;
 mod json;
+pub mod panel;
 mod position;
 pub mod produce;
 mod reader;

@@ -62,7 +62,10 @@ pub struct Message(sys::rd_kafka_message_t);
 impl Reader {
     /// Starts reading at the offsets of the list.
     pub fn start(connection: &Connection, assignment: &TopicPartitionList) -> Result<Self> {
+        // librdkafka assigns partitions to members of a group only. This one is never joined and commits nothing.
+        let group = format!("streamify-reader-{}", uuid::Uuid::new_v4());
         let (consumer, _) = connection.client::<BaseConsumer<Quiet>>(&[
+            ("group.id", &group),
             ("enable.partition.eof", "true"),
             ("auto.offset.reset", "earliest"),
             ("enable.auto.commit", "false"),

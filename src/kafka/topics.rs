@@ -41,8 +41,12 @@ pub struct Partition {
 pub fn list(connection: &Connection, internal: bool) -> Result<Vec<Topic>> {
     let (consumer, context) = connection.asker()?;
     let metadata = connection.metadata(&consumer, &context)?;
-    let names: Vec<&str> =
-        metadata.topics().iter().map(|topic| topic.name()).filter(|name| internal || !is_internal(name)).collect();
+    let names: Vec<&str> = metadata
+        .topics()
+        .iter()
+        .map(rdkafka::metadata::MetadataTopic::name)
+        .filter(|name| internal || !is_internal(name))
+        .collect();
     let all = partitions(&metadata, &names);
     let failed = |error| connection.unreachable(&error, &context);
     let low = offsets(&consumer, &all, Offset::Beginning).map_err(failed)?;

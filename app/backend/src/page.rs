@@ -48,7 +48,8 @@ pub async fn serve_page(config: PageConfig, listener: TcpListener, shutdown: Can
 }
 
 fn router(config: &PageConfig) -> Result<Router, Error> {
-    let html = Files::iter().filter(|name| name.ends_with(".html")).filter_map(|name| Files::get(&name));
+    let html =
+        Files::iter().filter(|name| name.rsplit('.').next() == Some("html")).filter_map(|name| Files::get(&name));
     let scripts = html
         .map(|file| inline_scripts(&String::from_utf8_lossy(&file.data)))
         .fold(BTreeSet::new(), |all, some| &all | &some);
@@ -94,7 +95,7 @@ fn policy(api_base: &str, scripts: &BTreeSet<String>) -> Result<HeaderValue, Err
         let socket = origin.strip_prefix("http").map(|rest| format!("ws{rest}")).ok_or_else(wrong)?;
         let _ = write!(api, " {origin} {socket}");
     }
-    let scripts: String = scripts.iter().map(|hash| format!(" {hash}")).collect();
+    let scripts = scripts.iter().fold(String::new(), |all, hash| all + " " + hash);
     let policy = format!(
         "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; font-src 'self'; \
          img-src 'self' data: blob: http: https:; media-src 'self' blob: http: https:; connect-src 'self'{api}; \
@@ -120,7 +121,7 @@ async fn file(Extract(page): Extract<Page>, method: Method, uri: Uri, headers: H
 fn find(path: &str, headers: &HeaderMap) -> Response {
     let name = path.trim_start_matches('/');
     // Compressed twins are an encoding of a file, not files of their own.
-    let is_twin = name.ends_with(".br") || name.ends_with(".gz");
+    let is_twin = matches!(name.rsplit('.').next(), Some("br" | "gz"));
     let found = [name.to_owned(), format!("{}index.html", with_slash(name))]
         .into_iter()
         .filter(|name| !name.is_empty() && !is_twin)

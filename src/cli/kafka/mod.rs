@@ -3,6 +3,7 @@
 mod produce;
 mod tail;
 mod topics;
+mod ui;
 
 use clap::{Args, Subcommand};
 
@@ -23,6 +24,7 @@ enum Command {
     Tail(tail::Arguments),
     Topics(topics::Arguments),
     Produce(produce::Arguments),
+    Ui(ui::Arguments),
 }
 
 /// Which cluster, and how to talk to it.
@@ -53,6 +55,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
                 Command::Tail(arguments) => tail::run(arguments, context).await,
                 Command::Topics(arguments) => topics::run(arguments, context).await,
                 Command::Produce(arguments) => produce::run(arguments, context).await,
+                Command::Ui(arguments) => ui::run(arguments, context).await,
             }
         },
         context,

@@ -94,7 +94,7 @@ mod tests {
     fn sockets_are_for_known_pages_and_for_programs() {
         let headers = |pairs: &[(header::HeaderName, &'static str)]| {
             let pairs = pairs.iter().map(|(name, value)| (name.clone(), header::HeaderValue::from_static(value)));
-            HeaderMap::from_iter(pairs)
+            pairs.collect::<HeaderMap>()
         };
         let allowed = ["http://localhost:3000".to_owned()];
         assert!(is_allowed_origin(&headers(&[]), &allowed));

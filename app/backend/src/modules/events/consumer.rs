@@ -39,6 +39,8 @@ fn client(kafka: &KafkaConfig) -> ClientConfig {
     config
         .set("bootstrap.servers", &kafka.brokers)
         .set("client.id", "streamify-consumer")
+        // librdkafka assigns partitions to members of a group only. This one is never joined and commits nothing.
+        .set("group.id", format!("streamify-reader-{}", uuid::Uuid::new_v4()))
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "false")
         .set("auto.offset.reset", "earliest")

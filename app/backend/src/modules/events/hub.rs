@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_slow_client_is_told_and_memory_is_bounded() {
         let hub = Hub::new();
-        for number in 0..u128::from(LONGEST_LAG) + 1 {
+        for number in 0..=u128::from(LONGEST_LAG) {
             hub.push(entry(number, 0, 0), 0);
         }
         assert_eq!(hub.frames(0, 1), Err(TooSlow));

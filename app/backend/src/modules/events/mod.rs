@@ -117,18 +117,17 @@ impl Events {
     pub(crate) async fn kafka_ready(&self) -> Result<(), String> {
         // Kept between calls: making a client for each would open connections for each.
         let mut kept = self.probe.lock().await;
-        let consumer = match &*kept {
-            Some(consumer) => Arc::clone(consumer),
-            None => {
-                let mut config = ClientConfig::new();
-                config.set("bootstrap.servers", &self.kafka.brokers).set("client.id", "streamify-health");
-                config.set("log_level", "3").set("reconnect.backoff.max.ms", "500");
-                for (name, value) in &self.kafka.properties {
-                    config.set(name, value);
-                }
-                let made: BaseConsumer = config.create().map_err(|error| error.to_string())?;
-                Arc::clone(kept.insert(Arc::new(made)))
+        let consumer = if let Some(consumer) = &*kept {
+            Arc::clone(consumer)
+        } else {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", &self.kafka.brokers).set("client.id", "streamify-health");
+            config.set("log_level", "3").set("reconnect.backoff.max.ms", "500");
+            for (name, value) in &self.kafka.properties {
+                config.set(name, value);
             }
+            let made: BaseConsumer = config.create().map_err(|error| error.to_string())?;
+            Arc::clone(kept.insert(Arc::new(made)))
         };
         drop(kept);
         let topic = self.kafka.topic.clone();

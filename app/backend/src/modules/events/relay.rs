@@ -177,7 +177,7 @@ async fn send(producer: &FutureProducer, topic: &str, batch: &[Owed]) -> Result<
     Ok(())
 }
 
-/// What a reader may want to know without parsing the value; names follow the CloudEvents and W3C conventions.
+/// What a reader may want to know without parsing the value; the trace context is W3C's.
 fn headers(event: &Owed) -> OwnedHeaders {
     let id = event.id.to_string();
     let version = SCHEMA_VERSION.to_string();

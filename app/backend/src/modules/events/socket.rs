@@ -252,12 +252,11 @@ async fn replay(events: &Events, last: Uuid, until: HashMap<i32, i64>) -> Option
     let read = move || consumer::replay(&kafka, last, since, &until, REPLAY_EVENTS, REPLAY_WAIT);
     match tokio::task::spawn_blocking(read).await {
         Ok(Ok(Replay::Missed(missed))) => Some(missed),
-        Ok(Ok(Replay::Gone)) => None,
         Ok(Err(error)) => {
             tracing::warn!(%error, "can't read what a client missed");
             None
         }
-        Err(_) => None,
+        Ok(Ok(Replay::Gone)) | Err(_) => None,
     }
 }
 
