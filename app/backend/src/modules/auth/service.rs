@@ -61,58 +61,62 @@ pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<To
 /// other copy is logged out as well, since one of the two is a thief.
 pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Problem> {
     let hash = hashed(token);
+    let refused = || Problem::unauthorized(WRONG_REFRESH_TOKEN);
     let mut transaction = state.pool.begin().await?;
-    // Of two that use one token at once, the update lets one through: the other waits, and then finds it used.
-    let used = sqlx::query!(
-        "update refresh_tokens set used_at = now()
-         where token_hash = $1 and used_at is null and expires_at > now()
-         returning family, user_id",
+    let family = lock_family(&mut transaction, &hash).await?.ok_or_else(refused)?;
+    // Read under the lock: what another refresh or a logout did before is seen here.
+    let found = sqlx::query!(
+        r#"select user_id, used_at is not null as "is_used!", expires_at < now() as "is_expired!"
+           from refresh_tokens where token_hash = $1"#,
         &hash[..]
     )
     .fetch_optional(&mut *transaction)
-    .await?;
-    let Some(used) = used else {
-        let reused = sqlx::query_scalar!(
-            "select family from refresh_tokens where token_hash = $1 and used_at is not null",
-            &hash[..]
-        )
-        .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or_else(refused)?;
+    if found.is_used {
+        end_family(&mut transaction, family).await?;
+        transaction.commit().await?;
+        tracing::warn!(user = %found.user_id, "a refresh token was used twice; its family is ended");
+        metrics::counter!("refresh_tokens_reused_total").increment(1);
+        return Err(refused());
+    }
+    if found.is_expired {
+        return Err(refused());
+    }
+    sqlx::query!("update refresh_tokens set used_at = now() where token_hash = $1", &hash[..])
+        .execute(&mut *transaction)
         .await?;
-        if let Some(family) = reused {
-            end_family(&mut transaction, family).await?;
-            transaction.commit().await?;
-            tracing::warn!("a refresh token was used twice; its family is ended");
-            metrics::counter!("refresh_tokens_reused_total").increment(1);
-        }
-        return Err(Problem::unauthorized(WRONG_REFRESH_TOKEN));
-    };
     let refresh_token = new_refresh_token();
-    insert_refresh_token(&mut *transaction, &refresh_token, used.family, used.user_id, expiry(state)).await?;
+    insert_refresh_token(&mut *transaction, &refresh_token, family, found.user_id, expiry(state)).await?;
     transaction.commit().await?;
-    pair(state, used.user_id, refresh_token)
+    pair(state, found.user_id, refresh_token)
 }
 
 /// Ends the family of a refresh token; a token that is not known ends nothing and is no error.
 pub(super) async fn log_out(state: &State, token: &str) -> Result<(), Problem> {
-    let mut connection = state.pool.acquire().await?;
-    let family = sqlx::query_scalar!("select family from refresh_tokens where token_hash = $1", &hashed(token)[..])
-        .fetch_optional(&mut *connection)
-        .await?;
-    match family {
-        Some(family) => Ok(end_family(&mut connection, family).await?),
-        None => Ok(()),
+    let mut transaction = state.pool.begin().await?;
+    if let Some(family) = lock_family(&mut transaction, &hashed(token)).await? {
+        end_family(&mut transaction, family).await?;
+        transaction.commit().await?;
     }
+    Ok(())
 }
 
-/// Ends every token of a family, also one that a refresh is adding at this moment: that refresh holds the row of the
-/// token it uses, so the first delete waits for it, and the next one sees what it added.
-async fn end_family(connection: &mut PgConnection, family: Uuid) -> Result<(), sqlx::Error> {
-    loop {
-        let ended = sqlx::query!("delete from refresh_tokens where family = $1", family);
-        if ended.execute(&mut *connection).await?.rows_affected() == 0 {
-            return Ok(());
-        }
-    }
+/// The family of a token, whose changes take turns from here to the end of the transaction: so one token gives one
+/// next token, and a family that ends takes with it what a refresh was just adding.
+async fn lock_family(transaction: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<Uuid>, sqlx::Error> {
+    // The lock is no row's: rows of a family that several requests delete at once could be locked in any order.
+    let locked = sqlx::query!(
+        "select family, pg_advisory_xact_lock(hashtextextended(family::text, 0))::text as locked
+         from refresh_tokens where token_hash = $1",
+        &hash[..]
+    );
+    Ok(locked.fetch_optional(transaction).await?.map(|locked| locked.family))
+}
+
+async fn end_family(transaction: &mut PgConnection, family: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from refresh_tokens where family = $1", family).execute(transaction).await?;
+    Ok(())
 }
 
 fn pair(state: &State, user: Uuid, refresh_token: String) -> Result<TokenPair, Problem> {

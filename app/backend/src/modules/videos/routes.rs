@@ -18,7 +18,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 }
 
 /// List videos, newest first
-#[utoipa::path(get, path = "/api/videos", tag = "videos", params(Listing), responses(
+#[utoipa::path(get, path = "/api/videos", tag = "videos", operation_id = "list_videos", params(Listing), responses(
     (status = 200, description = "One page", body = Page),
     (status = 400, description = "Parameters that are not valid"),
 ))]
@@ -27,7 +27,7 @@ async fn list(Extract(state): Extract<State>, Query(listing): Query<Listing>) ->
 }
 
 /// Add a video; everybody is told
-#[utoipa::path(post, path = "/api/videos", tag = "videos", request_body = NewVideo, responses(
+#[utoipa::path(post, path = "/api/videos", tag = "videos", operation_id = "create_video", request_body = NewVideo, responses(
     (status = 201, description = "The video", body = Video, headers(("location" = String, description = "Its path"))),
 ))]
 async fn create(
@@ -42,7 +42,7 @@ async fn create(
 }
 
 /// One video
-#[utoipa::path(get, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/api/videos/{id}", tag = "videos", operation_id = "get_video", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "The video", body = Video),
     (status = 404, description = "There is none"),
 ))]
@@ -51,7 +51,7 @@ async fn find(Extract(state): Extract<State>, Path(id): Path<Uuid>) -> Result<Js
 }
 
 /// Change a video of one's own
-#[utoipa::path(patch, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), request_body = VideoChange, responses(
+#[utoipa::path(patch, path = "/api/videos/{id}", tag = "videos", operation_id = "change_video", params(("id" = Uuid, Path)), request_body = VideoChange, responses(
     (status = 200, description = "The changed video", body = Video),
     (status = 403, description = "Somebody else's"),
     (status = 404, description = "There is none"),
@@ -66,7 +66,7 @@ async fn change(
 }
 
 /// Delete a video of one's own
-#[utoipa::path(delete, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(delete, path = "/api/videos/{id}", tag = "videos", operation_id = "delete_video", params(("id" = Uuid, Path)), responses(
     (status = 204, description = "Deleted"),
     (status = 403, description = "Somebody else's"),
     (status = 404, description = "There is none"),
