@@ -36,13 +36,13 @@ pub(crate) struct Owner {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVideo {
-    #[schema(min_length = 1, max_length = 200, example = "A walk by the sea")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S", example = "A walk by the sea")]
     pub(crate) title: String,
     #[serde(default)]
     #[schema(max_length = 5000)]
     pub(crate) description: String,
     /// `http` or `https`.
-    #[schema(max_length = 2000, example = "https://example.com/sea.mp4")]
+    #[schema(max_length = 2000, format = "uri", pattern = "^https?://", example = "https://example.com/sea.mp4")]
     pub(crate) url: String,
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct NewVideo {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VideoChange {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub(crate) title: Option<String>,
     #[schema(max_length = 5000)]
     pub(crate) description: Option<String>,
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, format = "uri", pattern = "^https?://")]
     pub(crate) url: Option<String>,
 }
 
