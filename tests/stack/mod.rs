@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// A project of its own; whatever happens, nothing of it is left running.
-struct Project(tempfile::TempDir);
+pub(crate) struct Project(tempfile::TempDir);
 
 impl Project {
     /// Its ports are below those that the system gives to clients, and no other project's of this run.
@@ -25,6 +25,13 @@ impl Project {
         Self(folder)
     }
 
+    /// A project whose whole stack is up.
+    pub(crate) fn whole() -> Self {
+        let project = Self::new();
+        project.ok(&["up", "--detach"]);
+        project
+    }
+
     fn path(&self) -> &Path {
         self.0.path()
     }
@@ -34,7 +41,7 @@ impl Project {
     }
 
     /// Runs a command that must go well; gives its standard output.
-    fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         let output = self.run(words);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -48,12 +55,12 @@ impl Project {
         self.ok(&["exec", "postgres", "--", "-qAtc", query]).trim().to_owned()
     }
 
-    fn entry(&self, service: &str) -> Value {
+    pub(crate) fn entry(&self, service: &str) -> Value {
         let entries: Vec<Value> = serde_json::from_str(&self.ok(&["ps", "--output", "json"])).unwrap();
         entries.into_iter().find(|entry| entry["service"] == service).unwrap()
     }
 
-    fn kill(&self, service: &str) -> Value {
+    pub(crate) fn kill(&self, service: &str) -> Value {
         let before = self.entry(service)["pid"].clone();
         kill(&before);
         before
