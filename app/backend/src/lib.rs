@@ -1,7 +1,7 @@
 //! The video app's backend: HTTP API, events and page server.
 //!
 //! Its door: [`serve`] and [`serve_page`] with what they have to be told ([`Config`], [`PageConfig`]), the schema's
-//! [`MIGRATOR`], and the events' [`Envelope`] and [`TOPIC`]. It knows nothing of the command-line tool.
+//! [`MIGRATOR`], the API's description ([`openapi`], [`PUBLIC_ROUTES`]), and the events' [`Envelope`] and [`TOPIC`]. It knows nothing of the command-line tool.
 
 mod config;
 mod http;
@@ -12,6 +12,8 @@ mod serve;
 mod state;
 
 pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
+pub use http::openapi;
+pub use modules::auth::PUBLIC_ROUTES;
 pub use modules::events::{Envelope, SCHEMA_VERSION};
 pub use page::serve_page;
 pub use secret::Secret;

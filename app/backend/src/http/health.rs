@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -62,7 +61,7 @@ async fn live() -> &'static str {
 async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) {
     let in_time = |name: &'static str| move |_| Err(format!("{name} does not answer in {} s", PATIENCE.as_secs()));
     let (database, kafka) = tokio::join!(
-        tokio::time::timeout(PATIENCE, database(&state.pool)),
+        tokio::time::timeout(PATIENCE, database(&state)),
         tokio::time::timeout(PATIENCE, state.events.kafka_ready()),
     );
     let (postgres, migrations) = match database {
@@ -87,24 +86,65 @@ async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) 
 }
 
 /// Asks PostgreSQL whether it answers, and whether the schema is this binary's.
-async fn database(pool: &PgPool) -> Result<Result<(), String>, sqlx::Error> {
+async fn database(state: &State) -> Result<Result<(), String>, sqlx::Error> {
+    let pool = &state.pool;
     // Migrations are not taken back under a running backend: found applied once is enough.
-    static APPLIED: AtomicBool = AtomicBool::new(false);
-    if APPLIED.load(Ordering::Relaxed) {
+    if state.is_migrated.load(Ordering::Relaxed) {
         sqlx::query("select 1").execute(pool).await?;
         return Ok(Ok(()));
     }
     let table = sqlx::query_scalar::<_, bool>("select to_regclass('_sqlx_migrations') is not null");
-    let applied: Vec<i64> = if table.fetch_one(pool).await? {
-        sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(pool).await?
+    let applied: Vec<(i64, Vec<u8>)> = if table.fetch_one(pool).await? {
+        sqlx::query_as("select version, checksum from _sqlx_migrations where success").fetch_all(pool).await?
     } else {
         Vec::new()
     };
-    let known = crate::MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration());
-    let pending = known.filter(|migration| !applied.contains(&migration.version)).count();
-    if pending > 0 {
-        return Ok(Err(format!("{pending} migrations are pending: streamify migrate run")));
+    let found = compare(&applied);
+    state.is_migrated.store(found.is_ok(), Ordering::Relaxed);
+    Ok(found)
+}
+
+/// Whether the applied migrations (version and checksum) are those of this binary. Newer ones are no reason not to
+/// work: during a rollout the next version's migrations are there before it is.
+fn compare(applied: &[(i64, Vec<u8>)]) -> Result<(), String> {
+    let mut pending = 0;
+    for migration in crate::MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration()) {
+        match applied.iter().find(|(version, _)| *version == migration.version) {
+            None => pending += 1,
+            Some((_, checksum)) if **checksum != *migration.checksum => {
+                let version = migration.version;
+                return Err(format!("migration {version} is not the one that was applied: streamify migrate status"));
+            }
+            Some(_) => {}
+        }
     }
-    APPLIED.store(true, Ordering::Relaxed);
-    Ok(Ok(()))
+    match pending {
+        0 => Ok(()),
+        1 => Err("1 migration is pending: streamify migrate run".to_owned()),
+        several => Err(format!("{several} migrations are pending: streamify migrate run")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied() -> Vec<(i64, Vec<u8>)> {
+        let up = crate::MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration());
+        up.map(|migration| (migration.version, migration.checksum.to_vec())).collect()
+    }
+
+    #[test]
+    fn the_schema_must_be_the_one_of_this_binary() {
+        assert_eq!(compare(&applied()), Ok(()));
+        let mut newer = applied();
+        newer.push((9_999, vec![1]));
+        assert_eq!(compare(&newer), Ok(()), "a rollout is on its way");
+        let mut older = applied();
+        older.pop();
+        assert_eq!(compare(&older), Err("1 migration is pending: streamify migrate run".to_owned()));
+        let mut changed = applied();
+        changed[0].1[0] ^= 1;
+        assert!(compare(&changed).is_err_and(|why| why.contains("migration 1 is not the one")));
+    }
 }

@@ -4,73 +4,39 @@ pub(crate) mod extract;
 mod health;
 mod layers;
 pub(crate) mod metrics;
+mod openapi;
 pub(crate) mod problem;
 pub(crate) mod rate_limit;
 pub(crate) mod trace;
 
+pub use openapi::openapi;
+
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
-use utoipa::OpenApi;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::Error;
 use crate::modules::auth::require_token;
 use crate::modules::events::Session;
-use crate::modules::{auth, users, videos};
 use crate::state::State;
 use problem::Problem;
-
-/// Streamify's API
-///
-/// Videos that people add, and the news of them. Log in for a token; errors are problem documents (RFC 9457).
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Streamify", license(name = "MIT", identifier = "MIT")),
-    modifiers(&BearerTokens),
-    security(("bearer" = [])),
-    tags((name = "auth"), (name = "users"), (name = "videos"), (name = "health")),
-)]
-struct Description;
-
-struct BearerTokens;
-
-impl utoipa::Modify for BearerTokens {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        openapi.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    }
-}
-
-fn described(state: &State) -> OpenApiRouter<State> {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .merge(auth::router(state))
-        .merge(users::router())
-        .merge(videos::router())
-        .merge(health::router())
-}
 
 /// Everything that the public listener answers.
 ///
 /// # Errors
 /// Settings that can't work.
 pub(crate) fn router(state: State) -> Result<Router, Error> {
-    let (routes, openapi) = described(&state).split_for_parts();
-    let description =
-        openapi.to_pretty_json().map_err(|error| Error::Setting(format!("the API's description: {error}")))?;
-    let describe = move || async move { ([(header::CONTENT_TYPE, "application/json")], description) };
-    let docs = SwaggerUi::new("/docs").config(SwaggerConfig::from("/openapi.json"));
+    let (routes, _) = openapi::described();
+    // Without the validator, which would be asked over the network.
+    let docs = SwaggerConfig::from("/openapi.json").validator_url("none").persist_authorization(true);
     let router = routes
-        .route("/ws", get(socket))
-        .route("/openapi.json", get(describe))
-        .merge(docs)
+        .merge(SwaggerUi::new("/docs").config(docs))
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         // The innermost layer first: a route's own handler is what the token guards.
         .route_layer(axum::middleware::from_fn_with_state(state.clone(), require_token))
@@ -82,8 +48,26 @@ pub(crate) fn router(state: State) -> Result<Router, Error> {
     Ok(router.with_state(state))
 }
 
-/// Follows the events; see `modules::events::socket` for what is said.
-async fn socket(Extract(state): Extract<State>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+/// Follow the events, over a WebSocket
+///
+/// The first message says who follows, and what was seen last:
+/// `{"type":"auth","token":"…","last_event_id":"…"}`. Then events come, such as
+/// `{"type":"video.created","id":"…","schema_version":1,"occurred_at":"…","data":{…}}`.
+#[utoipa::path(get, path = "/ws", tag = "events", security(()), responses(
+    (status = 101, description = "The socket is open"),
+    (status = 400, description = "Not a request for a WebSocket"),
+    (status = 403, description = "The page that asks is not one that may"),
+    (status = 426, description = "The connection can't become a WebSocket"),
+))]
+async fn socket(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
+    };
     if !is_allowed_origin(&headers, &state.config.allowed_origins) {
         return Problem::forbidden("This page may not follow the events").into_response();
     }

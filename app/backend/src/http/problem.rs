@@ -157,6 +157,11 @@ impl Problem {
         serde_json::to_vec(&problem).unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Seconds until it is worth trying again.
     pub(super) fn retry_after(&self) -> Option<u64> {
         self.retry_after
@@ -168,10 +173,11 @@ impl Problem {
     }
 }
 
-/// SQLSTATE classes and codes that tell of a server that is away or busy for now, not of a wrong query:
-/// connection exceptions, insufficient resources, and shutdown or crash of the server.
+/// SQLSTATE classes and codes that tell of a server that is away or busy for now, not of a wrong query: connection
+/// exceptions, rolled-back conflicts, insufficient resources, shutdown, crash, and a replica before its promotion.
 fn is_passing(code: &str) -> bool {
-    code.starts_with("08") || code.starts_with("53") || matches!(code, "57P01" | "57P02" | "57P03" | "25006")
+    let classes = ["08", "40", "53"];
+    classes.iter().any(|class| code.starts_with(class)) || matches!(code, "57P01" | "57P02" | "57P03" | "25006")
 }
 
 impl From<sqlx::Error> for Problem {
@@ -237,7 +243,7 @@ mod tests {
     #[test]
     fn a_database_that_is_away_is_no_fault_of_ours() {
         assert_eq!(json(&sqlx::Error::PoolTimedOut.into())["status"], 503);
-        assert!(["57P01", "08006", "53300"].iter().all(|code| is_passing(code)));
+        assert!(["57P01", "08006", "53300", "40P01"].iter().all(|code| is_passing(code)));
         assert!(!is_passing("42601"));
     }
 }

@@ -6,10 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, Request, State as Extract};
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -74,14 +73,18 @@ impl Limit {
     }
 }
 
-/// Refuses (429) requests of an address that has made too many.
-pub(crate) async fn limit_by_address(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let address = client_address(peer, request.headers(), state.config.trusted_proxies);
-    match state.limits.request_from(address) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+/// One of the tries that an address has. A handler that takes this first refuses (429) the tries after those, before it
+/// reads their bodies.
+pub(crate) struct Try;
+
+impl FromRequestParts<State> for Try {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = client_address(peer, &parts.headers, state.config.trusted_proxies);
+        state.limits.request_from(address).map(|()| Self)
     }
 }
 

@@ -7,6 +7,7 @@ mod routes;
 mod service;
 mod token;
 
+pub use guard::PUBLIC_ROUTES;
 pub(crate) use guard::{CurrentUser, require_token};
 pub(crate) use password::Passwords;
 pub(crate) use routes::router;

@@ -8,13 +8,13 @@ use crate::http::problem::{FieldError, Problem};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
     /// Unique; upper and lower case are the same.
-    #[schema(example = "ada@example.com", max_length = 254)]
+    #[schema(example = "ada@example.com", max_length = 254, format = "email")]
     pub(crate) email: String,
     /// 8 to 200 characters.
     #[schema(example = "correct horse battery", min_length = 8, max_length = 200)]
     pub(crate) password: String,
     /// Shown to others.
-    #[schema(example = "Ada", min_length = 1, max_length = 100)]
+    #[schema(example = "Ada", min_length = 1, max_length = 100, pattern = r"\S")]
     pub(crate) name: String,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Registration {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
-    #[schema(example = "ada@example.com", max_length = 254)]
+    #[schema(example = "ada@example.com", max_length = 254, format = "email")]
     pub(crate) email: String,
     #[schema(example = "correct horse battery", max_length = 200)]
     pub(crate) password: String,
@@ -94,7 +94,7 @@ pub(super) fn normal_email(email: &str) -> String {
 }
 
 /// Whether mail could go there. Only sending one would tell; this finds slips.
-fn is_email(email: &str) -> bool {
+pub(super) fn is_email(email: &str) -> bool {
     let Some((local, domain)) = email.rsplit_once('@') else { return false };
     let is_label = |label: &str| {
         !label.is_empty() && !label.starts_with('-') && label.chars().all(|c| c.is_alphanumeric() || c == '-')

@@ -1,5 +1,7 @@
 //! Passwords: argon2id, off the async threads, and only as many at once as there are cores.
 
+use std::sync::Arc;
+
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
@@ -13,7 +15,7 @@ const LANES: u32 = 1;
 
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// The hash of a password that nobody has: checking against it takes as long as against a real one.
     nobody: String,
 }
@@ -39,7 +41,7 @@ impl Passwords {
     /// Parameters that the library refuses.
     pub(crate) fn new() -> Result<Self, String> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Ok(Self { turns: Semaphore::new(cores), nobody: hash(&uuid::Uuid::new_v4().to_string())? })
+        Ok(Self { turns: Arc::new(Semaphore::new(cores)), nobody: hash(&uuid::Uuid::new_v4().to_string())? })
     }
 
     /// The hash to keep of a new password.
@@ -56,7 +58,12 @@ impl Passwords {
     }
 
     async fn on_a_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let _turn = self.turns.acquire().await.map_err(|error| Problem::internal(&error))?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|error| Problem::internal(&error))?;
+        let work = move || {
+            // Until the thread is free again, which may be after the request has been given up.
+            let _turn = turn;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))
     }
 }

@@ -1,12 +1,13 @@
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::Rng;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::model::{Credentials, LONGEST_PASSWORD, Registration, TokenPair, normal_email};
+use super::model::{Credentials, LONGEST_PASSWORD, Registration, TokenPair, is_email, normal_email};
 use crate::http::problem::{FieldError, Problem};
 use crate::modules::users::User;
 use crate::state::State;
@@ -31,15 +32,20 @@ pub(super) async fn register(state: &State, registration: Registration) -> Resul
     )
     .fetch_optional(&state.pool)
     .await?;
-    inserted.ok_or_else(|| Problem::fields(vec![FieldError::new("email", "taken", "has an account already")]))
+    let taken = || vec![FieldError::new("email", "taken", "has an account already")];
+    inserted.ok_or_else(|| Problem::about(StatusCode::CONFLICT, taken()))
 }
 
 /// Checks a password and begins a family of refresh tokens.
 pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<TokenPair, Problem> {
     let email = normal_email(&credentials.email);
     state.limits.login_of(&email)?;
-    let user =
-        sqlx::query!("select id, password_hash from users where email = $1", email).fetch_optional(&state.pool).await?;
+    // What can't be an address has no account, and may hold what PostgreSQL's text can't.
+    let user = if is_email(&email) {
+        sqlx::query!("select id, password_hash from users where email = $1", email).fetch_optional(&state.pool).await?
+    } else {
+        None
+    };
     let (id, kept) = user.map_or((None, None), |user| (Some(user.id), Some(user.password_hash)));
     // No account has so long a password, and hashing it would only cost time.
     let right = credentials.password.chars().count() <= LONGEST_PASSWORD
@@ -55,45 +61,61 @@ pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<To
 /// other copy is logged out as well, since one of the two is a thief.
 pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Problem> {
     let hash = hashed(token);
+    let refused = || Problem::unauthorized(WRONG_REFRESH_TOKEN);
     let mut transaction = state.pool.begin().await?;
-    // Of two that use one token at once, the update lets one through: the other waits, and then finds it used.
-    let used = sqlx::query!(
-        "update refresh_tokens set used_at = now()
-         where token_hash = $1 and used_at is null and expires_at > now()
-         returning family, user_id",
+    let family = lock_family(&mut transaction, &hash).await?.ok_or_else(refused)?;
+    // Read under the lock: what another refresh or a logout did before is seen here.
+    let found = sqlx::query!(
+        r#"select user_id, used_at is not null as "is_used!", expires_at < now() as "is_expired!"
+           from refresh_tokens where token_hash = $1"#,
         &hash[..]
     )
     .fetch_optional(&mut *transaction)
-    .await?;
-    let Some(used) = used else {
-        let ended = sqlx::query!(
-            "delete from refresh_tokens
-             where family = (select family from refresh_tokens where token_hash = $1 and used_at is not null)",
-            &hash[..]
-        )
+    .await?
+    .ok_or_else(refused)?;
+    if found.is_used {
+        end_family(&mut transaction, family).await?;
+        transaction.commit().await?;
+        tracing::warn!(user = %found.user_id, "a refresh token was used twice; its family is ended");
+        metrics::counter!("refresh_tokens_reused_total").increment(1);
+        return Err(refused());
+    }
+    if found.is_expired {
+        return Err(refused());
+    }
+    sqlx::query!("update refresh_tokens set used_at = now() where token_hash = $1", &hash[..])
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await?;
-        if ended.rows_affected() > 0 {
-            tracing::warn!("a refresh token was used twice; its family is ended");
-            metrics::counter!("refresh_tokens_reused_total").increment(1);
-        }
-        return Err(Problem::unauthorized(WRONG_REFRESH_TOKEN));
-    };
     let refresh_token = new_refresh_token();
-    insert_refresh_token(&mut *transaction, &refresh_token, used.family, used.user_id, expiry(state)).await?;
+    insert_refresh_token(&mut *transaction, &refresh_token, family, found.user_id, expiry(state)).await?;
     transaction.commit().await?;
-    pair(state, used.user_id, refresh_token)
+    pair(state, found.user_id, refresh_token)
 }
 
 /// Ends the family of a refresh token; a token that is not known ends nothing and is no error.
 pub(super) async fn log_out(state: &State, token: &str) -> Result<(), Problem> {
-    sqlx::query!(
-        "delete from refresh_tokens where family = (select family from refresh_tokens where token_hash = $1)",
-        &hashed(token)[..]
-    )
-    .execute(&state.pool)
-    .await?;
+    let mut transaction = state.pool.begin().await?;
+    if let Some(family) = lock_family(&mut transaction, &hashed(token)).await? {
+        end_family(&mut transaction, family).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// The family of a token, whose changes take turns from here to the end of the transaction: so one token gives one
+/// next token, and a family that ends takes with it what a refresh was just adding.
+async fn lock_family(transaction: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<Uuid>, sqlx::Error> {
+    // The lock is no row's: rows of a family that several requests delete at once could be locked in any order.
+    let locked = sqlx::query!(
+        "select family, pg_advisory_xact_lock(hashtextextended(family::text, 0))::text as locked
+         from refresh_tokens where token_hash = $1",
+        &hash[..]
+    );
+    Ok(locked.fetch_optional(transaction).await?.map(|locked| locked.family))
+}
+
+async fn end_family(transaction: &mut PgConnection, family: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from refresh_tokens where family = $1", family).execute(transaction).await?;
     Ok(())
 }
 

@@ -15,7 +15,6 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 /// Who the token speaks for
 #[utoipa::path(get, path = "/api/users/me", tag = "users", responses(
     (status = 200, description = "The user", body = User),
-    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn me(Extract(state): Extract<State>, CurrentUser(id): CurrentUser) -> Result<Json<User>, Problem> {
     // A token outlives its user by at most its expiry.

@@ -36,13 +36,13 @@ pub(crate) struct Owner {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVideo {
-    #[schema(min_length = 1, max_length = 200, example = "A walk by the sea")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S", example = "A walk by the sea")]
     pub(crate) title: String,
     #[serde(default)]
     #[schema(max_length = 5000)]
     pub(crate) description: String,
     /// `http` or `https`.
-    #[schema(max_length = 2000, example = "https://example.com/sea.mp4")]
+    #[schema(max_length = 2000, format = "uri", pattern = "^https?://", example = "https://example.com/sea.mp4")]
     pub(crate) url: String,
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct NewVideo {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VideoChange {
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub(crate) title: Option<String>,
     #[schema(max_length = 5000)]
     pub(crate) description: Option<String>,
-    #[schema(max_length = 2000)]
+    #[schema(max_length = 2000, format = "uri", pattern = "^https?://")]
     pub(crate) url: Option<String>,
 }
 
@@ -132,7 +132,9 @@ impl VideoChange {
 }
 
 fn is_web_address(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    // The parser passes over line breaks and tabs; other readers of the address would not.
+    !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// A checked [`Listing`].
@@ -165,7 +167,7 @@ impl Listing {
         if errors.is_empty() {
             Ok(Selection { before: before.flatten(), limit, pattern: search.map(contains_pattern) })
         } else {
-            Err(Problem::fields(errors))
+            Err(Problem::query(errors))
         }
     }
 }
@@ -195,6 +197,8 @@ fn read_cursor(text: &str) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[test]
@@ -207,6 +211,27 @@ mod tests {
     #[test]
     fn a_search_means_its_letters_and_nothing_else() {
         assert_eq!(contains_pattern(r"50%_\"), r"%50\%\_\\%");
+    }
+
+    #[test]
+    fn addresses_are_of_the_web() {
+        assert!(["http://a/b", "https://example.com:8443/x?y#z", "HTTPS://a"].iter().all(|text| is_web_address(text)));
+        let wrong =
+            ["", "a", "/a", "ftp://a", "javascript:alert(1)", "http://", "http://a b", "http://a\n/b", "http://[x"];
+        assert!(wrong.iter().all(|text| !is_web_address(text)));
+    }
+
+    #[test]
+    fn a_wrong_query_is_refused_with_its_parameters_named() {
+        let wrong = Listing { cursor: Some("x".into()), limit: Some(101), q: Some("\0".into()) };
+        let problem = wrong.checked().err().unwrap();
+        let named: Vec<_> = problem.errors.iter().map(|error| error.field.as_ref()).collect();
+        assert_eq!(
+            (named.as_slice(), problem.status()),
+            (["cursor", "limit", "q"].as_slice(), StatusCode::BAD_REQUEST)
+        );
+        let usual = Listing { cursor: None, limit: None, q: Some("  ".into()) }.checked().ok().unwrap();
+        assert!((usual.limit, usual.before, usual.pattern) == (20, None, None), "blank searches find everything");
     }
 
     #[test]

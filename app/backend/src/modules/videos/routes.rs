@@ -18,22 +18,17 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 }
 
 /// List videos, newest first
-#[utoipa::path(get, path = "/api/videos", tag = "videos", params(Listing), responses(
+#[utoipa::path(get, path = "/api/videos", tag = "videos", operation_id = "list_videos", params(Listing), responses(
     (status = 200, description = "One page", body = Page),
-    (status = 400, description = "A query that can't be read", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "Parameters that are not valid", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "Parameters that are not valid"),
 ))]
 async fn list(Extract(state): Extract<State>, Query(listing): Query<Listing>) -> Result<Json<Page>, Problem> {
     Ok(Json(service::list(&state.pool, listing.checked()?).await?))
 }
 
 /// Add a video; everybody is told
-#[utoipa::path(post, path = "/api/videos", tag = "videos", request_body = NewVideo, responses(
+#[utoipa::path(post, path = "/api/videos", tag = "videos", operation_id = "create_video", request_body = NewVideo, responses(
     (status = 201, description = "The video", body = Video, headers(("location" = String, description = "Its path"))),
-    (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "Fields that are not valid", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn create(
     Extract(state): Extract<State>,
@@ -47,23 +42,19 @@ async fn create(
 }
 
 /// One video
-#[utoipa::path(get, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(get, path = "/api/videos/{id}", tag = "videos", operation_id = "get_video", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "The video", body = Video),
-    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none"),
 ))]
 async fn find(Extract(state): Extract<State>, Path(id): Path<Uuid>) -> Result<Json<Video>, Problem> {
     Ok(Json(service::find(&state.pool, id).await?))
 }
 
 /// Change a video of one's own
-#[utoipa::path(patch, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), request_body = VideoChange, responses(
+#[utoipa::path(patch, path = "/api/videos/{id}", tag = "videos", operation_id = "change_video", params(("id" = Uuid, Path)), request_body = VideoChange, responses(
     (status = 200, description = "The changed video", body = Video),
-    (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Somebody else's", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "Fields that are not valid", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "Somebody else's"),
+    (status = 404, description = "There is none"),
 ))]
 async fn change(
     Extract(state): Extract<State>,
@@ -75,11 +66,10 @@ async fn change(
 }
 
 /// Delete a video of one's own
-#[utoipa::path(delete, path = "/api/videos/{id}", tag = "videos", params(("id" = Uuid, Path)), responses(
+#[utoipa::path(delete, path = "/api/videos/{id}", tag = "videos", operation_id = "delete_video", params(("id" = Uuid, Path)), responses(
     (status = 204, description = "Deleted"),
-    (status = 401, description = "No or no valid token", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "Somebody else's", body = Problem, content_type = "application/problem+json"),
-    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "Somebody else's"),
+    (status = 404, description = "There is none"),
 ))]
 async fn delete(
     Extract(state): Extract<State>,
