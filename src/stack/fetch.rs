@@ -130,7 +130,7 @@ async fn alone(folder: &Path) -> Result<fs::File> {
         file.lock()?;
         Ok::<_, std::io::Error>(file)
     });
-    locked.await.or_fail(&what)?.or_fail(&what)
+    locked.await.or_fail(what)?.or_fail(what)
 }
 
 fn temporary(folder: &Path) -> Result<tempfile::TempDir> {
