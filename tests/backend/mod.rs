@@ -10,13 +10,16 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::stack::Project;
 
 /// The routes that need no token; the API's description has all the others.
-const PUBLIC: [(&str, &str); 6] = [
+const PUBLIC: [(&str, &str); 8] = [
     ("post", "/api/auth/register"),
     ("post", "/api/auth/login"),
     ("post", "/api/auth/refresh"),
     ("post", "/api/auth/logout"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
+    ("get", "/openapi.json"),
+    // Its first message carries the token.
+    ("get", "/ws"),
 ];
 
 /// A user of a stack.
