@@ -2,5 +2,6 @@
 
 mod backend;
 mod cli;
+mod migrate;
 mod rooms;
 mod stack;

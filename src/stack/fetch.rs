@@ -50,6 +50,10 @@ pub async fn kafka(environment: &Environment, report: &dyn Report) -> Result<Pat
     if folder.is_dir() {
         return Ok(folder);
     }
+    let _alone = alone(&folder).await?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
     let temporary = temporary(&folder)?;
     let pom = temporary.path().join("pom.xml");
     fs::write(&pom, POM).or_fail(|| format!("can't write {}", pom.display()))?;
@@ -75,6 +79,10 @@ pub fn postgres_folder(environment: &Environment) -> PathBuf {
 /// Fetches the packaged `PostgreSQL`, unless it is there; gives the folder of its programs.
 pub async fn postgres(environment: &Environment, report: &dyn Report) -> Result<PathBuf> {
     let folder = postgres_folder(environment);
+    if folder.is_dir() {
+        return Ok(folder.join("bin"));
+    }
+    let _alone = alone(&folder).await?;
     if folder.is_dir() {
         return Ok(folder.join("bin"));
     }
@@ -108,6 +116,21 @@ fn unpack(download: &Path, target: &Path) -> Result<()> {
     let name = name.ok_or_else(|| Failure::failed(what()).cause("there is no .txz archive in the package"))?;
     let entry = archive.by_name(&name).or_fail(what)?;
     tar::Archive::new(liblzma::read::XzDecoder::new(entry)).unpack(target).or_fail(what)
+}
+
+/// One fetch at a time: Maven's local repository is not made for several that fill it at once.
+async fn alone(folder: &Path) -> Result<fs::File> {
+    let path = folder.with_file_name(".fetch.lock");
+    let shown = path.display().to_string();
+    let what = || format!("can't lock {shown}");
+    let locked = tokio::task::spawn_blocking(move || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let file = fs::File::create(&path)?;
+        // Released when the file is dropped, or with the process.
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    });
+    locked.await.or_fail(&what)?.or_fail(&what)
 }
 
 fn temporary(folder: &Path) -> Result<tempfile::TempDir> {

@@ -13,7 +13,7 @@ pub(crate) struct Project(tempfile::TempDir);
 
 impl Project {
     /// Its ports are below those that the system gives to clients, and no other project's of this run.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().unwrap();
         let first = 20_000 + std::process::id() % 500 * 20;
@@ -32,12 +32,17 @@ impl Project {
         project
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     fn run(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_streamify")).arg("dev").args(words).current_dir(self.path()).output().unwrap()
+        self.tool(&[&["dev"], words].concat())
+    }
+
+    /// Any command of the tool, in the project's folder.
+    pub(crate) fn tool(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_streamify")).args(words).current_dir(self.path()).output().unwrap()
     }
 
     /// Runs a command that must go well; gives its standard output.
@@ -51,7 +56,7 @@ impl Project {
         self.ok(&["up", "postgres", "kafka", "--detach"]);
     }
 
-    fn sql(&self, query: &str) -> String {
+    pub(crate) fn sql(&self, query: &str) -> String {
         self.ok(&["exec", "postgres", "--", "-qAtc", query]).trim().to_owned()
     }
 
@@ -130,7 +135,7 @@ fn a_killed_service_is_started_again() {
         let before = project.kill(service);
         eventually("a new process is healthy", || {
             let entry = project.entry(service);
-            entry["state"] == "healthy" && entry["pid"] != before
+            entry["state"] == "healthy" && entry["pid"].is_u64() && entry["pid"] != before
         });
         assert_eq!(project.entry(service)["restarts"], 1);
     }
