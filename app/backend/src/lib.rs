@@ -4,6 +4,7 @@
 //! [`MIGRATOR`], the API's description ([`openapi`], [`PUBLIC_ROUTES`]), and the events' [`Envelope`] and [`TOPIC`]. It knows nothing of the command-line tool.
 
 mod config;
+mod database;
 mod http;
 mod modules;
 mod page;

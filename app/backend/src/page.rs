@@ -1,11 +1,12 @@
 //! The page: the generated Nuxt app, embedded in the binary and served precompressed.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -115,6 +116,8 @@ async fn file(Extract(page): Extract<Page>, method: Method, uri: Uri, headers: H
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("permissions-policy", HeaderValue::from_static("camera=(), geolocation=(), microphone=()"));
     response
 }
 
@@ -168,8 +171,12 @@ fn respond(file: &EmbeddedFile, name: &str, headers: &HeaderMap) -> Response {
     let mut response = if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let data = twin.as_ref().map_or(&file.data, |(_, twin)| &twin.data);
-        let mut response = Body::from(data.clone().into_owned()).into_response();
+        let data = match twin.as_ref().map_or(&file.data, |(_, twin)| &twin.data) {
+            // Embedded: sent from where it lies in the binary.
+            Cow::Borrowed(data) => Bytes::from_static(data),
+            Cow::Owned(data) => Bytes::copy_from_slice(data),
+        };
+        let mut response = Body::from(data).into_response();
         let headers = response.headers_mut();
         if let Ok(kind) = HeaderValue::from_str(content_type(name)) {
             headers.insert(header::CONTENT_TYPE, kind);

@@ -8,11 +8,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Listeners};
+use crate::database::Database;
 use crate::http;
 use crate::http::rate_limit::RateLimits;
 use crate::modules::auth::{Passwords, Tokens};
 use crate::modules::events::Events;
 use crate::state::{Inner, State};
+
+/// How long connections may take to close.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Why the backend can't start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +59,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let (events, running) = Events::start(&config, &events_shutdown).map_err(Error::Database)?;
     let grace = config.shutdown_grace;
     let state = State::new(Inner {
-        pool: pool.clone(),
+        database: Database::new(pool),
         config,
         tokens,
         passwords,
@@ -64,10 +68,10 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         is_migrated: AtomicBool::new(false),
     });
 
-    let router = http::router(state)?;
+    let router = http::router(state.clone())?;
     let kept = tokio::spawn(http::metrics::keep(metrics.clone(), shutdown.clone()));
     let metrics_server = listeners.metrics.map(|listener| {
-        let (router, shutdown) = (http::metrics::router(metrics, pool.clone()), shutdown.clone());
+        let (router, shutdown) = (http::metrics::router(metrics, state.clone()), shutdown.clone());
         tokio::spawn(
             async move { axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await },
         )
@@ -81,7 +85,9 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     if let Some(server) = metrics_server {
         server.abort();
     }
-    pool.close().await;
+    if tokio::time::timeout(CLOSE, state.database.close()).await.is_err() {
+        tracing::warn!("connections to PostgreSQL were still in use at the end");
+    }
     served.map_err(Error::Serve)
 }
 

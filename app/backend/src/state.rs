@@ -1,9 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use sqlx::PgPool;
-
 use crate::config::Config;
+use crate::database::Database;
 use crate::http::rate_limit::RateLimits;
 use crate::modules::auth::{Passwords, Tokens};
 use crate::modules::events::Events;
@@ -13,7 +12,7 @@ use crate::modules::events::Events;
 pub(crate) struct State(Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) config: Config,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,

@@ -87,18 +87,21 @@ async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) 
 
 /// Asks PostgreSQL whether it answers, and whether the schema is this binary's.
 async fn database(state: &State) -> Result<Result<(), String>, sqlx::Error> {
-    let pool = &state.pool;
+    let mut connection = state.database.take().await?;
     // Migrations are not taken back under a running backend: found applied once is enough.
     if state.is_migrated.load(Ordering::Relaxed) {
-        sqlx::query("select 1").execute(pool).await?;
+        sqlx::query("select 1").execute(&mut *connection).await?;
+        connection.keep();
         return Ok(Ok(()));
     }
     let table = sqlx::query_scalar::<_, bool>("select to_regclass('_sqlx_migrations') is not null");
-    let applied: Vec<(i64, Vec<u8>)> = if table.fetch_one(pool).await? {
-        sqlx::query_as("select version, checksum from _sqlx_migrations where success").fetch_all(pool).await?
+    let applied: Vec<(i64, Vec<u8>)> = if table.fetch_one(&mut *connection).await? {
+        let rows = sqlx::query_as("select version, checksum from _sqlx_migrations where success");
+        rows.fetch_all(&mut *connection).await?
     } else {
         Vec::new()
     };
+    connection.keep();
     let found = compare(&applied);
     state.is_migrated.store(found.is_ok(), Ordering::Relaxed);
     Ok(found)

@@ -2,16 +2,17 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use rand::RngExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument;
-use uuid::Uuid;
+use uuid::Builder;
 
 use super::metrics;
 use super::problem::Problem;
@@ -34,9 +35,9 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
 /// Gives each request an id and a place in a trace, and measures, logs and dresses its answer.
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let (id, id_header) = request_id(request.headers());
     let incoming = request.headers().get(TRACE_PARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
     let trace = incoming.map_or_else(TraceParent::new, TraceParent::child);
+    let (id, id_header) = request_id(request.headers());
     request.extensions_mut().insert(trace);
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
@@ -78,7 +79,10 @@ fn request_id(headers: &HeaderMap) -> (String, HeaderValue) {
     {
         return (text.to_owned(), value.clone());
     }
-    let id = Uuid::now_v7().to_string();
+    // The thread's own generator: the crate's asks the system for each id.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let id = Builder::from_unix_timestamp_millis(now, &rand::rng().random()).into_uuid().to_string();
     let value = HeaderValue::try_from(id.as_str());
     // Hexadecimal digits and hyphens are always a header value.
     let value = value.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
@@ -168,7 +172,7 @@ mod tests {
         let id =
             |text: &'static str| request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))])).0;
         assert_eq!(id("abc-1_2.3"), "abc-1_2.3");
-        assert!(["", "a b", "a\"b", "a/b"].iter().all(|text| Uuid::parse_str(&id(text)).is_ok()));
+        assert!(["", "a b", "a\"b", "a/b"].iter().all(|text| uuid::Uuid::parse_str(&id(text)).is_ok()));
     }
 
     #[test]

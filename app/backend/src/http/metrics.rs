@@ -8,10 +8,10 @@ use axum::http::{StatusCode, header};
 use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::state::State;
 
 /// Upper bounds of the histogram of durations, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -57,12 +57,11 @@ pub(crate) async fn keep(handle: PrometheusHandle, shutdown: CancellationToken) 
 }
 
 /// `GET /metrics`, for a listener of its own: the figures are not for the public.
-pub(crate) fn router(handle: PrometheusHandle, pool: PgPool) -> Router {
+pub(crate) fn router(handle: PrometheusHandle, state: State) -> Router {
     let render = move || async move {
-        let idle = pool.num_idle();
-        gauge!("database_connections", "state" => "idle").set(idle as f64);
-        let busy = (pool.size() as usize).saturating_sub(idle);
+        let (busy, idle) = state.database.counts();
         gauge!("database_connections", "state" => "busy").set(busy as f64);
+        gauge!("database_connections", "state" => "idle").set(idle as f64);
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render())
     };
     Router::new().route("/metrics", get(render))

@@ -3,7 +3,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::Rng;
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ const WRONG_REFRESH_TOKEN: &str = "The refresh token is not valid any more; log 
 pub(super) async fn register(state: &State, registration: Registration) -> Result<User, Problem> {
     let Registration { email, password, name } = registration.checked()?;
     let hash = state.passwords.hash(password).await?;
+    let mut connection = state.database.take().await?;
     let inserted = sqlx::query_as!(
         User,
         "insert into users (id, email, name, password_hash) values ($1, $2, $3, $4)
@@ -30,8 +31,9 @@ pub(super) async fn register(state: &State, registration: Registration) -> Resul
         name,
         hash
     )
-    .fetch_optional(&state.pool)
+    .fetch_optional(&mut *connection)
     .await?;
+    connection.keep();
     let taken = || vec![FieldError::new("email", "taken", "has an account already")];
     inserted.ok_or_else(|| Problem::about(StatusCode::CONFLICT, taken()))
 }
@@ -40,21 +42,31 @@ pub(super) async fn register(state: &State, registration: Registration) -> Resul
 pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<TokenPair, Problem> {
     let email = normal_email(&credentials.email);
     state.limits.login_of(&email)?;
-    // What can't be an address has no account, and may hold what PostgreSQL's text can't.
-    let user = if is_email(&email) {
-        sqlx::query!("select id, password_hash from users where email = $1", email).fetch_optional(&state.pool).await?
-    } else {
-        None
-    };
-    let (id, kept) = user.map_or((None, None), |user| (Some(user.id), Some(user.password_hash)));
+    let (id, kept) = credentials_of(state, &email).await?;
     // No account has so long a password, and hashing it would only cost time.
     let right = credentials.password.chars().count() <= LONGEST_PASSWORD
         && state.passwords.is_right(credentials.password, kept).await?;
     let Some(id) = id.filter(|_| right) else { return Err(Problem::unauthorized(WRONG_CREDENTIALS)) };
-    forget_expired(&state.pool).await?;
+    let mut connection = state.database.take().await?;
+    forget_expired(&mut connection).await?;
     let refresh_token = new_refresh_token();
-    insert_refresh_token(&state.pool, &refresh_token, Uuid::now_v7(), id, expiry(state)).await?;
+    insert_refresh_token(&mut connection, &refresh_token, Uuid::now_v7(), id, expiry(state)).await?;
+    connection.keep();
     pair(state, id, refresh_token)
+}
+
+/// An account's id and the hash of its password; a connection is held no longer than that, since hashing takes long.
+async fn credentials_of(state: &State, email: &str) -> Result<(Option<Uuid>, Option<String>), sqlx::Error> {
+    // What can't be an address has no account, and may hold what PostgreSQL's text can't.
+    if !is_email(email) {
+        return Ok((None, None));
+    }
+    let mut connection = state.database.take().await?;
+    let user = sqlx::query!("select id, password_hash from users where email = $1", email)
+        .fetch_optional(&mut *connection)
+        .await?;
+    connection.keep();
+    Ok(user.map_or((None, None), |user| (Some(user.id), Some(user.password_hash))))
 }
 
 /// Trades a refresh token for the next pair. One that was used before ends its whole family: whoever holds the
@@ -62,7 +74,8 @@ pub(super) async fn log_in(state: &State, credentials: Credentials) -> Result<To
 pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Problem> {
     let hash = hashed(token);
     let refused = || Problem::unauthorized(WRONG_REFRESH_TOKEN);
-    let mut transaction = state.pool.begin().await?;
+    let mut connection = state.database.take().await?;
+    let mut transaction = connection.begin().await?;
     let family = lock_family(&mut transaction, &hash).await?.ok_or_else(refused)?;
     // Read under the lock: what another refresh or a logout did before is seen here.
     let found = sqlx::query!(
@@ -87,18 +100,21 @@ pub(super) async fn refresh(state: &State, token: &str) -> Result<TokenPair, Pro
         .execute(&mut *transaction)
         .await?;
     let refresh_token = new_refresh_token();
-    insert_refresh_token(&mut *transaction, &refresh_token, family, found.user_id, expiry(state)).await?;
+    insert_refresh_token(&mut transaction, &refresh_token, family, found.user_id, expiry(state)).await?;
     transaction.commit().await?;
+    connection.keep();
     pair(state, found.user_id, refresh_token)
 }
 
 /// Ends the family of a refresh token; a token that is not known ends nothing and is no error.
 pub(super) async fn log_out(state: &State, token: &str) -> Result<(), Problem> {
-    let mut transaction = state.pool.begin().await?;
+    let mut connection = state.database.take().await?;
+    let mut transaction = connection.begin().await?;
     if let Some(family) = lock_family(&mut transaction, &hashed(token)).await? {
         end_family(&mut transaction, family).await?;
-        transaction.commit().await?;
     }
+    transaction.commit().await?;
+    connection.keep();
     Ok(())
 }
 
@@ -145,7 +161,7 @@ fn hashed(token: &str) -> [u8; 32] {
 }
 
 async fn insert_refresh_token(
-    executor: impl sqlx::PgExecutor<'_>,
+    connection: &mut PgConnection,
     token: &str,
     family: Uuid,
     user: Uuid,
@@ -158,18 +174,18 @@ async fn insert_refresh_token(
         user,
         expires_at
     )
-    .execute(executor)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
 /// A few at each login keep the table small without a job of its own.
-async fn forget_expired(pool: &PgPool) -> Result<(), sqlx::Error> {
+async fn forget_expired(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "delete from refresh_tokens where token_hash in
              (select token_hash from refresh_tokens where expires_at < now() limit 50 for update skip locked)"
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }

@@ -18,6 +18,6 @@ pub(crate) fn router() -> OpenApiRouter<State> {
 ))]
 async fn me(Extract(state): Extract<State>, CurrentUser(id): CurrentUser) -> Result<Json<User>, Problem> {
     // A token outlives its user by at most its expiry.
-    let user = service::find(&state.pool, id).await?;
+    let user = service::find(&state.database, id).await?;
     user.map(Json).ok_or_else(|| Problem::unauthorized("The account is gone"))
 }

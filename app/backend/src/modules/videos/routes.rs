@@ -23,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<State> {
     (status = 400, description = "Parameters that are not valid"),
 ))]
 async fn list(Extract(state): Extract<State>, Query(listing): Query<Listing>) -> Result<Json<Page>, Problem> {
-    Ok(Json(service::list(&state.pool, listing.checked()?).await?))
+    Ok(Json(service::list(&state.database, listing.checked()?).await?))
 }
 
 /// Add a video; everybody is told
@@ -36,7 +36,7 @@ async fn create(
     Extension(trace): Extension<TraceParent>,
     Body(video): Body<NewVideo>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Video>), Problem> {
-    let video = service::create(&state.pool, owner, video, trace).await?;
+    let video = service::create(&state.database, owner, video, trace).await?;
     let location = format!("/api/videos/{}", video.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(video)))
 }
@@ -47,7 +47,7 @@ async fn create(
     (status = 404, description = "There is none"),
 ))]
 async fn find(Extract(state): Extract<State>, Path(id): Path<Uuid>) -> Result<Json<Video>, Problem> {
-    Ok(Json(service::find(&state.pool, id).await?))
+    Ok(Json(service::find(&state.database, id).await?))
 }
 
 /// Change a video of one's own
@@ -62,7 +62,7 @@ async fn change(
     Path(id): Path<Uuid>,
     Body(change): Body<VideoChange>,
 ) -> Result<Json<Video>, Problem> {
-    Ok(Json(service::change(&state.pool, owner, id, change).await?))
+    Ok(Json(service::change(&state.database, owner, id, change).await?))
 }
 
 /// Delete a video of one's own
@@ -76,6 +76,6 @@ async fn delete(
     CurrentUser(owner): CurrentUser,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    service::delete(&state.pool, owner, id).await?;
+    service::delete(&state.database, owner, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

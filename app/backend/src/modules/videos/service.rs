@@ -1,13 +1,15 @@
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::model::{NewVideo, Owner, Page, Selection, Video, VideoChange, write_cursor};
+use crate::database::Database;
 use crate::http::problem::Problem;
 use crate::http::trace::TraceParent;
 use crate::modules::events::{NewEvent, outbox};
 
 const NO_VIDEO: &str = "There is no such video";
+const NOT_THE_OWNER: &str = "Only who added a video can change it";
 
 /// A row as the queries give it.
 struct Row {
@@ -36,9 +38,15 @@ impl From<Row> for Video {
 }
 
 /// Adds a video, and owes the world the news of it.
-pub(super) async fn create(pool: &PgPool, owner: Uuid, video: NewVideo, trace: TraceParent) -> Result<Video, Problem> {
+pub(super) async fn create(
+    database: &Database,
+    owner: Uuid,
+    video: NewVideo,
+    trace: TraceParent,
+) -> Result<Video, Problem> {
     let video = video.checked()?;
-    let mut transaction = pool.begin().await?;
+    let mut connection = database.take().await?;
+    let mut transaction = connection.begin().await?;
     let inserted = sqlx::query_as!(
         Row,
         r#"with inserted as (
@@ -63,15 +71,17 @@ pub(super) async fn create(pool: &PgPool, owner: Uuid, video: NewVideo, trace: T
         .map_err(|error| Problem::internal(&error))?;
     outbox::append(&mut transaction, &event).await?;
     transaction.commit().await?;
+    connection.keep();
     Ok(video)
 }
 
 /// One page, newest first.
-pub(super) async fn list(pool: &PgPool, selection: Selection) -> Result<Page, Problem> {
+pub(super) async fn list(database: &Database, selection: Selection) -> Result<Page, Problem> {
     // One more than asked for tells whether there is a next page.
     let limit = i64::from(selection.limit) + 1;
     // The greatest UUID is after every video.
     let before = selection.before.unwrap_or(Uuid::max());
+    let mut connection = database.take().await?;
     let rows = match selection.pattern {
         None => {
             sqlx::query_as!(
@@ -84,7 +94,7 @@ pub(super) async fn list(pool: &PgPool, selection: Selection) -> Result<Page, Pr
                 before,
                 limit
             )
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?
         }
         Some(pattern) => {
@@ -99,10 +109,11 @@ pub(super) async fn list(pool: &PgPool, selection: Selection) -> Result<Page, Pr
                 limit,
                 pattern
             )
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?
         }
     };
+    connection.keep();
     let more = rows.len() > usize::from(selection.limit);
     let items: Vec<Video> = rows.into_iter().take(selection.limit.into()).map(Video::from).collect();
     let next_cursor = items.last().filter(|_| more).map(|video| write_cursor(video.id));
@@ -110,7 +121,14 @@ pub(super) async fn list(pool: &PgPool, selection: Selection) -> Result<Page, Pr
 }
 
 /// The video with this id.
-pub(super) async fn find(pool: &PgPool, id: Uuid) -> Result<Video, Problem> {
+pub(super) async fn find(database: &Database, id: Uuid) -> Result<Video, Problem> {
+    let mut connection = database.take().await?;
+    let video = select(&mut connection, id).await?;
+    connection.keep();
+    video.ok_or_else(|| Problem::not_found(NO_VIDEO))
+}
+
+async fn select(connection: &mut PgConnection, id: Uuid) -> Result<Option<Video>, sqlx::Error> {
     let row = sqlx::query_as!(
         Row,
         "select videos.id, title, description, url, owner_id, users.name as owner_name, videos.created_at, updated_at
@@ -118,14 +136,15 @@ pub(super) async fn find(pool: &PgPool, id: Uuid) -> Result<Video, Problem> {
          where videos.id = $1",
         id
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
-    row.map(Video::from).ok_or_else(|| Problem::not_found(NO_VIDEO))
+    Ok(row.map(Video::from))
 }
 
 /// Changes a video of this owner.
-pub(super) async fn change(pool: &PgPool, owner: Uuid, id: Uuid, change: VideoChange) -> Result<Video, Problem> {
+pub(super) async fn change(database: &Database, owner: Uuid, id: Uuid, change: VideoChange) -> Result<Video, Problem> {
     let change = change.checked()?;
+    let mut connection = database.take().await?;
     let changed = sqlx::query!(
         "update videos set title = coalesce($3, title), description = coalesce($4, description),
                            url = coalesce($5, url), updated_at = now()
@@ -136,23 +155,28 @@ pub(super) async fn change(pool: &PgPool, owner: Uuid, id: Uuid, change: VideoCh
         change.description,
         change.url
     )
-    .execute(pool)
+    .execute(&mut *connection)
     .await?;
-    // Of somebody else, or of nobody: `find` tells which.
-    let video = find(pool, id).await?;
-    if changed.rows_affected() == 0 { Err(not_the_owner()) } else { Ok(video) }
+    let video = select(&mut connection, id).await?;
+    connection.keep();
+    match video {
+        None => Err(Problem::not_found(NO_VIDEO)),
+        Some(_) if changed.rows_affected() == 0 => Err(Problem::forbidden(NOT_THE_OWNER)),
+        Some(video) => Ok(video),
+    }
 }
 
 /// Deletes a video of this owner.
-pub(super) async fn delete(pool: &PgPool, owner: Uuid, id: Uuid) -> Result<(), Problem> {
-    let deleted = sqlx::query!("delete from videos where id = $1 and owner_id = $2", id, owner).execute(pool).await?;
-    if deleted.rows_affected() > 0 {
-        return Ok(());
+pub(super) async fn delete(database: &Database, owner: Uuid, id: Uuid) -> Result<(), Problem> {
+    let mut connection = database.take().await?;
+    let deleted =
+        sqlx::query!("delete from videos where id = $1 and owner_id = $2", id, owner).execute(&mut *connection).await?;
+    // Of somebody else, or of nobody?
+    let other = if deleted.rows_affected() > 0 { None } else { Some(select(&mut connection, id).await?) };
+    connection.keep();
+    match other {
+        None => Ok(()),
+        Some(None) => Err(Problem::not_found(NO_VIDEO)),
+        Some(Some(_)) => Err(Problem::forbidden(NOT_THE_OWNER)),
     }
-    find(pool, id).await?;
-    Err(not_the_owner())
-}
-
-fn not_the_owner() -> Problem {
-    Problem::forbidden("Only who added a video can change it")
 }
