@@ -6,4 +6,5 @@ fn main() {
     // to the page server, and is not committed.
     let _ = std::fs::create_dir_all(page);
     println!("cargo::rerun-if-changed={}", page.display());
+    println!("cargo::rerun-if-changed=migrations");
 }
