@@ -33,28 +33,26 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The settings that every reader of the app's topic shares.
 fn client(kafka: &KafkaConfig) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &kafka.brokers)
-        .set("client.id", "streamify-consumer")
-        // librdkafka assigns partitions to members of a group only. This one is never joined and commits nothing.
-        .set("group.id", format!("streamify-reader-{}", uuid::Uuid::new_v4()))
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "false")
-        .set("auto.offset.reset", "earliest")
-        // Events are small and few; what matters is that they are here at once.
-        .set("fetch.min.bytes", "1")
-        .set("fetch.wait.max.ms", "500")
-        .set("fetch.queue.backoff.ms", "1")
-        .set("fetch.error.backoff.ms", "100")
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000")
-        .set("queued.max.messages.kbytes", "4096")
-        .set("log_level", "3");
-    for (name, value) in &kafka.properties {
-        config.set(name, value);
-    }
-    config
+    // librdkafka assigns partitions to members of a group only. This one is never joined and commits nothing.
+    let group = format!("streamify-reader-{}", uuid::Uuid::new_v4());
+    super::client(
+        kafka,
+        "streamify-consumer",
+        &[
+            ("group.id", &group),
+            ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "false"),
+            ("auto.offset.reset", "earliest"),
+            // Events are small and few; what matters is that they are here at once.
+            ("fetch.min.bytes", "1"),
+            ("fetch.wait.max.ms", "500"),
+            ("fetch.queue.backoff.ms", "1"),
+            ("fetch.error.backoff.ms", "100"),
+            ("reconnect.backoff.ms", "50"),
+            ("reconnect.backoff.max.ms", "1000"),
+            ("queued.max.messages.kbytes", "4096"),
+        ],
+    )
 }
 
 /// Reads the topic into the hub until `shutdown`; blocks, so it has a thread of its own.

@@ -45,6 +45,19 @@ pub(crate) struct Events {
     probe: Arc<tokio::sync::Mutex<Option<Arc<BaseConsumer>>>>,
 }
 
+/// A client's settings: the app's own, and over them those that the configuration gives.
+fn client(kafka: &KafkaConfig, id: &str, settings: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &kafka.brokers).set("client.id", id).set("log_level", "3");
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    for (name, value) in &kafka.properties {
+        config.set(name, value);
+    }
+    config
+}
+
 /// What is at work in the background, to be waited for at the end.
 pub(crate) struct Running {
     relay: tokio::task::JoinHandle<()>,
@@ -120,12 +133,7 @@ impl Events {
         let consumer = if let Some(consumer) = &*kept {
             Arc::clone(consumer)
         } else {
-            let mut config = ClientConfig::new();
-            config.set("bootstrap.servers", &self.kafka.brokers).set("client.id", "streamify-health");
-            config.set("log_level", "3").set("reconnect.backoff.max.ms", "500");
-            for (name, value) in &self.kafka.properties {
-                config.set(name, value);
-            }
+            let config = client(&self.kafka, "streamify-health", &[("reconnect.backoff.max.ms", "500")]);
             let made: BaseConsumer = config.create().map_err(|error| error.to_string())?;
             Arc::clone(kept.insert(Arc::new(made)))
         };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use metrics::{counter, gauge};
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -192,22 +191,16 @@ fn headers(event: &Owed) -> OwnedHeaders {
 }
 
 fn connect(kafka: &KafkaConfig) -> Result<FutureProducer, KafkaError> {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &kafka.brokers)
-        .set("client.id", "streamify-relay")
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
+    let settings = [
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
         // A batch is sent at once: it is whole already, and waiting for more costs latency.
-        .set("linger.ms", "0")
+        ("linger.ms", "0"),
         // Longer than a broker's restart would hold a transaction open; the outbox keeps the event meanwhile.
-        .set("message.timeout.ms", "10000")
+        ("message.timeout.ms", "10000"),
         // The same partition for a key as Java's clients choose.
-        .set("partitioner", "murmur2_random")
-        .set("compression.type", "none")
-        .set("log_level", "3");
-    for (name, value) in &kafka.properties {
-        config.set(name, value);
-    }
-    config.create()
+        ("partitioner", "murmur2_random"),
+        ("compression.type", "none"),
+    ];
+    super::client(kafka, "streamify-relay", &settings).create()
 }
