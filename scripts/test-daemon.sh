@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# A Docker daemon of the tests' own: its data, socket and process are apart from every other daemon's.
+#   test-daemon.sh start [FOLDER]   starts one (or finds it running) and prints its DOCKER_HOST
+#   test-daemon.sh stop [FOLDER]    stops it and removes what it kept; containers end with it
+#   test-daemon.sh kill [FOLDER]    ends it as a crash would; what it kept stays, and `start` goes on with it
+set -euo pipefail
+command=${1:?start, stop or kill}
+folder=${2:-${STREAMIFY_TEST_DAEMON:-/var/tmp/streamify-test-daemon}}
+socket=$folder/docker.sock
+
+# By pid file, and only where it is still that daemon.
+pid() {
+  local found
+  found=$(cat "$folder/docker.pid" 2>/dev/null) || return 1
+  tr '\0' ' ' <"/proc/$found/cmdline" 2>/dev/null | grep -q -- "--data-root $folder/data" && echo "$found"
+}
+
+answers() { curl -fsS --max-time 2 --unix-socket "$socket" http://docker/_ping >/dev/null 2>&1; }
+
+# A bridge of its own: the default one belongs to the machine's own daemon, where there is one.
+bridge="stfy$(printf '%s' "$folder" | cksum | cut -c1-6)"
+
+start() {
+  if pid >/dev/null && answers; then echo "unix://$socket"; return; fi
+  command -v dockerd >/dev/null || { echo "there is no dockerd: apt-get install docker.io" >&2; exit 1; }
+  [ "$(id -u)" = 0 ] || { echo "a daemon needs root" >&2; exit 1; }
+  mkdir -p "$folder"
+  rm -f "$folder/docker.pid"
+  # Loopback in containers needs forwarding, which dockerd itself turns on.
+  ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
+  local number=$((0x$(printf '%s' "$folder" | md5sum | cut -c1-2) % 200 + 20))
+  ip address show "$bridge" | grep -q 'inet ' || ip address add "10.213.$number.1/24" dev "$bridge"
+  ip link set "$bridge" up
+  # A limit of its own: an inherited low one would stop a hundred containers.
+  ulimit -n 1048576 2>/dev/null || true
+  setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
+    --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=26" \
+    --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null &
+  for _ in $(seq 150); do
+    if answers; then echo "unix://$socket"; return; fi
+    sleep 0.2
+  done
+  tail -20 "$folder/dockerd.log" >&2
+  exit 1
+}
+
+stop() {
+  if answers; then
+    # What runs in it ends first: shims would outlive it.
+    curl -fsS --unix-socket "$socket" 'http://docker/containers/json?all=1' | grep -o '"Id":"[0-9a-f]*"' | cut -d'"' -f4 |
+      xargs -r -P 8 -I{} curl -fsS -o /dev/null -X DELETE --unix-socket "$socket" "http://docker/containers/{}?force=1&v=1" || true
+  fi
+  local daemon
+  if daemon=$(pid); then
+    kill "$daemon"
+    for _ in $(seq 100); do kill -0 "$daemon" 2>/dev/null || break; sleep 0.1; done
+  fi
+  ip link delete "$bridge" 2>/dev/null || true
+  grep -o " $folder/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
+  rm -rf "$folder"
+}
+
+case $command in
+  start) start ;;
+  stop) stop ;;
+  kill) daemon=$(pid) && kill -9 "$daemon" ;;
+  *) echo "start, stop or kill, not $command" >&2; exit 2 ;;
+esac
