@@ -3,6 +3,7 @@
 mod client;
 pub mod compose;
 mod control;
+pub mod docker;
 mod doctor;
 mod fetch;
 mod kafka;

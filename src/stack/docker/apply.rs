@@ -1,0 +1,516 @@
+//! Carries a plan out: everything that can go on at once does, along the graph of dependencies.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bollard::models::{
+    ContainerCreateBody, ImageInspect, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig,
+    VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Semaphore, watch};
+
+use super::blueprint::{Blueprint, network_name};
+use super::engine::{ApiVersion, Engine, OrSay, failure, status};
+use super::mounts::volume_name;
+use super::observe::{AT_ONCE, Container};
+use super::plan::{Action, Plan, Step, Subject};
+use super::settle::{Goal, settle};
+use super::tracker::Tracker;
+use super::{files, labels};
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+use crate::stack::compose::model::{Condition, Project};
+
+/// Where a service is on its way.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// Its containers' ids, once all of them are started.
+    started: Option<Vec<String>>,
+    failed: bool,
+}
+
+/// Everything that the steps share while they are carried out.
+pub(super) struct Works<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) project: &'a Project,
+    pub(super) tracker: Arc<Tracker>,
+    pub(super) report: &'a dyn Report,
+    /// Compose's own hashes of the services, where Compose is there to count them.
+    pub(super) hashes: HashMap<String, String>,
+    /// The images, by reference.
+    pub(super) images: BTreeMap<String, ImageInspect>,
+    /// How many creates and starts the engine is given at once.
+    slots: Semaphore,
+    services: BTreeMap<String, watch::Sender<Progress>>,
+}
+
+impl<'a> Works<'a> {
+    pub(super) fn new(engine: &'a Engine, project: &'a Project, tracker: Arc<Tracker>, report: &'a dyn Report) -> Self {
+        let services = project.services.keys().map(|name| (name.clone(), watch::Sender::default())).collect();
+        Self {
+            engine,
+            project,
+            tracker,
+            report,
+            hashes: HashMap::new(),
+            images: BTreeMap::new(),
+            slots: Semaphore::new(AT_ONCE),
+            services,
+        }
+    }
+
+    /// Carries everything out. `unchanged` are the containers that stay as they are, by service; they are waited for
+    /// as well.
+    ///
+    /// # Errors
+    /// All that failed, the first in front; what does not depend on it was carried out all the same.
+    pub(super) async fn apply(&self, plan: &Plan, unchanged: &BTreeMap<String, Vec<Container>>) -> Result<()> {
+        let (infrastructure, rest): (Vec<&Step>, Vec<&Step>) =
+            plan.steps.iter().partition(|step| matches!(step.subject, Subject::Network(_) | Subject::Volume(_)));
+        let made: FuturesUnordered<_> = infrastructure.into_iter().map(|step| self.make(step)).collect();
+        let failed: Vec<Failure> = made.filter_map(|result| async { result.err() }).collect().await;
+        if let Some(failure) = failed.into_iter().next() {
+            return Err(failure);
+        }
+        // What only goes away goes first: its names and ports may be needed.
+        let (removals, rest): (Vec<&Step>, Vec<&Step>) =
+            rest.into_iter().partition(|step| matches!(step.action, Action::Remove | Action::Rename));
+        let removed: FuturesUnordered<_> = removals.into_iter().map(|step| self.clear(step)).collect();
+        let failed: Vec<Failure> = removed.filter_map(|result| async { result.err() }).collect().await;
+        if let Some(failure) = failed.into_iter().next() {
+            return Err(failure);
+        }
+        let mut by_service: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
+        for step in rest {
+            by_service.entry(step.service().unwrap_or_default()).or_default().push(step);
+        }
+        for service in unchanged.keys() {
+            by_service.entry(service).or_default();
+        }
+        let none = Vec::new();
+        let services: FuturesUnordered<_> = by_service
+            .iter()
+            .map(|(name, steps)| self.service(name, steps, unchanged.get(*name).unwrap_or(&none)))
+            .collect();
+        let failed: Vec<Failure> = services.flat_map(futures_util::stream::iter).collect().await;
+        together(failed)
+    }
+
+    async fn make(&self, step: &Step) -> Result<()> {
+        let started = Instant::now();
+        match &step.subject {
+            Subject::Network(key) => self.make_network(key).await?,
+            Subject::Volume(key) => self.make_volume(key).await?,
+            _ => return Ok(()),
+        }
+        self.report.finished(&step.resource, "made", started.elapsed());
+        Ok(())
+    }
+
+    pub(super) async fn make_network(&self, key: &str) -> Result<()> {
+        let name = network_name(self.project, key);
+        let network = self.project.networks.get(key).cloned().unwrap_or_default();
+        let mut all_labels: HashMap<String, String> = network.labels.into_iter().collect();
+        all_labels.extend(labels::of_project(self.project));
+        all_labels.insert(labels::NETWORK.into(), key.into());
+        let pools: Vec<IpamConfig> = network
+            .ipam
+            .config
+            .iter()
+            .map(|pool| IpamConfig {
+                subnet: super::blueprint::text(&pool.subnet),
+                ip_range: super::blueprint::text(&pool.ip_range),
+                gateway: super::blueprint::text(&pool.gateway),
+                auxiliary_addresses: (!pool.aux_addresses.is_empty())
+                    .then(|| pool.aux_addresses.clone().into_iter().collect()),
+            })
+            .collect();
+        let has_ipam = !pools.is_empty() || !network.ipam.driver.is_empty() || !network.ipam.options.is_empty();
+        let ipam = has_ipam.then(|| Ipam {
+            driver: Some(if network.ipam.driver.is_empty() { "default".into() } else { network.ipam.driver.clone() }),
+            config: super::blueprint::some(pools),
+            options: (!network.ipam.options.is_empty()).then(|| network.ipam.options.clone().into_iter().collect()),
+        });
+        let request = NetworkCreateRequest {
+            name: name.clone(),
+            driver: Some(if network.driver.is_empty() { "bridge".into() } else { network.driver }),
+            internal: network.internal.then_some(true),
+            attachable: network.attachable.then_some(true),
+            enable_ipv4: network.enable_ipv4.filter(|_| self.engine.has(ApiVersion::IMAGE_MOUNTS)),
+            enable_ipv6: network.enable_ipv6,
+            ipam,
+            options: (!network.driver_opts.is_empty()).then(|| network.driver_opts.into_iter().collect()),
+            labels: Some(all_labels),
+            ..NetworkCreateRequest::default()
+        };
+        match self.engine.docker.create_network(request).await {
+            Ok(_) => Ok(()),
+            // Another run made it meanwhile.
+            Err(error) if status(&error) == Some(409) => Ok(()),
+            Err(error) => Err(failure(format!("can't make the network {name}"), &error).hint(
+                "Where the address pools are used up, `docker network prune` frees those of networks without use.",
+            )),
+        }
+    }
+
+    pub(super) async fn make_volume(&self, key: &str) -> Result<()> {
+        let name = volume_name(self.project, key);
+        let volume = self.project.volumes.get(key).cloned().unwrap_or_default();
+        let mut all_labels: HashMap<String, String> = volume.labels.into_iter().collect();
+        all_labels.extend(labels::of_project(self.project));
+        all_labels.insert(labels::VOLUME.into(), key.into());
+        let request = VolumeCreateRequest {
+            name: Some(name.clone()),
+            driver: super::blueprint::text(&volume.driver),
+            driver_opts: (!volume.driver_opts.is_empty()).then(|| volume.driver_opts.into_iter().collect()),
+            labels: Some(all_labels),
+            ..VolumeCreateRequest::default()
+        };
+        self.engine.docker.create_volume(request).await.or_say(|| format!("can't make the volume {name}")).map(drop)
+    }
+
+    async fn clear(&self, step: &Step) -> Result<()> {
+        let Subject::Container { there: Some(there), .. } = &step.subject else { return Ok(()) };
+        let begun = Instant::now();
+        if step.action == Action::Rename {
+            let name = there.labels.get(labels::REPLACE).cloned().unwrap_or_default();
+            self.rename(&there.id, &name).await?;
+            self.report.finished(&short(self.project, &name), "took its place", begun.elapsed());
+            return Ok(());
+        }
+        let name = short(self.project, &there.name);
+        self.report.started(&name, "stopping");
+        stop(self.engine, &there.id, &there.name).await?;
+        remove(self.engine, &there.id, &there.name, true).await?;
+        self.report.finished(&name, "removed", begun.elapsed());
+        Ok(())
+    }
+
+    async fn rename(&self, id: &str, name: &str) -> Result<()> {
+        let options = RenameContainerOptionsBuilder::new().name(name).build();
+        self.engine.docker.rename_container(id, options).await.or_say(|| format!("can't rename a container to {name}"))
+    }
+
+    /// Brings all containers of one service up, and waits until they are what they should be.
+    async fn service(&self, name: &str, steps: &[&Step], unchanged: &[Container]) -> Vec<Failure> {
+        let Some(progress) = self.services.get(name) else { return Vec::new() };
+        let starts: FuturesUnordered<_> = steps.iter().map(|step| self.bring(step)).collect();
+        let results: Vec<Result<(String, String)>> = starts.collect().await;
+        let mut failures = Vec::new();
+        let mut running: Vec<(String, String)> =
+            unchanged.iter().map(|container| (container.id.clone(), container.name.clone())).collect();
+        for result in results {
+            match result {
+                Ok(container) => running.push(container),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let ids = running.iter().map(|(id, _)| id.clone()).collect();
+        progress.send_replace(Progress { started: Some(ids), failed: !failures.is_empty() });
+        let goal = Goal::of(self.project, name);
+        let changed = !steps.is_empty();
+        let settled: FuturesUnordered<_> =
+            running.iter().map(|(id, container)| settle(self, id, container, goal, changed)).collect();
+        let troubles: Vec<Failure> = settled.filter_map(|result| async { result.err() }).collect().await;
+        failures.extend(troubles);
+        failures
+    }
+
+    /// Makes and starts one container; gives its id and name.
+    async fn bring(&self, step: &Step) -> Result<(String, String)> {
+        let Subject::Container { blueprint: Some(blueprint), there } = &step.subject else {
+            return Err(Failure::failed(format!("{} can't be brought up", step.resource)));
+        };
+        let name = short(self.project, &blueprint.name);
+        let result = self.bring_inner(step, blueprint, there.as_deref(), &name).await;
+        if let Err(failure) = &result {
+            self.report.failed(&name, &failure.to_string());
+        }
+        result
+    }
+
+    async fn bring_inner(
+        &self,
+        step: &Step,
+        blueprint: &Blueprint,
+        there: Option<&Container>,
+        name: &str,
+    ) -> Result<(String, String)> {
+        let has_check = self.has_check(blueprint);
+        match (step.action, there) {
+            (Action::Create, _) => {
+                self.report.started(name, "making");
+                let id = self.create(blueprint, None).await?;
+                self.wait_for(&blueprint.service, name).await?;
+                self.start(&id, name, has_check).await?;
+                Ok((id, blueprint.name.clone()))
+            }
+            (Action::Recreate, Some(old)) => {
+                self.report.started(name, &format!("making anew: {}", step.reason));
+                let id = self.create(blueprint, Some(old)).await?;
+                self.wait_for(&blueprint.service, name).await?;
+                self.report.doing(name, "stopping the old one");
+                stop(self.engine, &old.id, &old.name).await?;
+                // Its anonymous volumes are the new one's now.
+                remove(self.engine, &old.id, &old.name, false).await?;
+                self.rename(&id, &old.name).await?;
+                self.start(&id, name, has_check).await?;
+                Ok((id, old.name.clone()))
+            }
+            (Action::Restart, Some(there)) => {
+                self.report.started(name, &format!("restarting: {}", step.reason));
+                self.wait_for(&blueprint.service, name).await?;
+                self.tracker.starting(&there.id, has_check);
+                let restarted = self.engine.docker.restart_container(&there.id, None::<RestartContainerOptions>).await;
+                restarted.or_say(|| format!("can't restart {}", there.name))?;
+                self.tracker.started(&there.id);
+                Ok((there.id.clone(), there.name.clone()))
+            }
+            (_, Some(there)) => {
+                self.report.started(name, "starting");
+                self.wait_for(&blueprint.service, name).await?;
+                self.start(&there.id, name, has_check).await?;
+                Ok((there.id.clone(), there.name.clone()))
+            }
+            (_, None) => Err(Failure::failed(format!("{name} is not there"))),
+        }
+    }
+
+    /// Whether the container will have a health check: the file's, or the image's where the file says nothing.
+    fn has_check(&self, blueprint: &Blueprint) -> bool {
+        let own = blueprint.body.healthcheck.as_ref().and_then(|check| check.test.as_ref());
+        match own.and_then(|test| test.first()) {
+            Some(first) => first != "NONE",
+            None => {
+                let image = blueprint.body.image.as_ref().and_then(|reference| self.images.get(reference));
+                let check = image.and_then(|image| image.config.as_ref()?.healthcheck.as_ref()?.test.as_ref());
+                check.and_then(|test| test.first()).is_some_and(|first| first != "NONE")
+            }
+        }
+    }
+
+    /// Waits for what the service depends on.
+    async fn wait_for(&self, service: &str, name: &str) -> Result<()> {
+        let Some(service) = self.project.service(service) else { return Ok(()) };
+        for (dependency, on) in &service.depends_on {
+            let Some(progress) = self.services.get(dependency) else { continue };
+            let met = self.condition(dependency, progress, on.condition, name).await;
+            match met {
+                Err(failure) if on.required => return Err(failure),
+                Err(failure) => self.report.warning(&format!("{failure}; {name} does not need it")),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn condition(
+        &self,
+        dependency: &str,
+        progress: &watch::Sender<Progress>,
+        condition: Condition,
+        name: &str,
+    ) -> Result<()> {
+        let not_started = |why: String| Failure::failed(format!("{name} was not started: {why}"));
+        let mut changes = progress.subscribe();
+        // Only services that take part in this run make progress; the others were not asked for.
+        let found = changes.wait_for(|progress| progress.started.is_some()).await;
+        let found = found.map(|progress| progress.clone()).unwrap_or_default();
+        if found.failed {
+            return Err(not_started(format!("{dependency} could not be started")));
+        }
+        if condition == Condition::Started {
+            return Ok(());
+        }
+        for id in found.started.unwrap_or_default() {
+            let wanted = if condition == Condition::Healthy { "healthy" } else { "done" };
+            self.report.doing(name, &format!("waiting until {dependency} is {wanted}"));
+            let goal = match condition {
+                Condition::Completed => Goal::done(self.project, dependency),
+                _ => Goal::healthy(self.project, dependency),
+            };
+            self.tracker
+                .until(&id, |seen| goal.reached(seen))
+                .await
+                .map_err(|trouble| not_started(format!("{dependency} {trouble}")))?;
+        }
+        Ok(())
+    }
+
+    /// Services that take no part in this run count as started: `--no-deps`, or one that is left out.
+    pub(super) fn leave_out(&self, taking_part: impl Fn(&str) -> bool, there: &[Container]) {
+        for (name, progress) in &self.services {
+            if !taking_part(name) {
+                let of_it = there.iter().filter(|container| container.service == *name && !container.one_off);
+                let ids = of_it.map(|container| container.id.clone()).collect();
+                progress.send_replace(Progress { started: Some(ids), failed: false });
+            }
+        }
+    }
+
+    /// Makes a container, with its networks and its files; a replacement under a name of its own for the time being.
+    pub(super) async fn create(&self, blueprint: &Blueprint, replaces: Option<&Container>) -> Result<String> {
+        let mut body = blueprint.body.clone();
+        let mut name = blueprint.name.clone();
+        self.complete_labels(blueprint, &mut body, replaces);
+        if let Some(old) = replaces {
+            name = format!("{}_{}", &old.id[..old.id.len().min(12)], old.name);
+            self.keep_anonymous_volumes(old, &mut body).await?;
+        }
+        let several = self.engine.has(ApiVersion::SEVERAL_ENDPOINTS);
+        let (first, later) = blueprint.endpoints.split_at(if several {
+            blueprint.endpoints.len()
+        } else {
+            blueprint.endpoints.len().min(1)
+        });
+        body.networking_config =
+            (!first.is_empty()).then(|| NetworkingConfig { endpoints_config: Some(first.iter().cloned().collect()) });
+        let options = CreateContainerOptionsBuilder::new().name(&name).platform(&blueprint.platform).build();
+        let slot = self.slots.acquire().await;
+        let created = self.engine.docker.create_container(Some(options), body).await;
+        drop(slot);
+        let id = created.map_err(|error| Self::cannot_create(blueprint, &name, &error))?.id;
+        for (network, endpoint) in later {
+            let request = NetworkConnectRequest { container: id.clone(), endpoint_config: Some(endpoint.clone()) };
+            self.engine
+                .docker
+                .connect_network(network, request)
+                .await
+                .or_say(|| format!("can't put {name} into the network {network}"))?;
+        }
+        files::write(self.engine, &id, &name, &blueprint.files).await?;
+        Ok(id)
+    }
+
+    fn complete_labels(&self, blueprint: &Blueprint, body: &mut ContainerCreateBody, replaces: Option<&Container>) {
+        let all = body.labels.get_or_insert_default();
+        let hash = self.hashes.get(&blueprint.service).cloned().unwrap_or_else(|| blueprint.fields.digest());
+        all.insert(labels::CONFIG_HASH.into(), hash);
+        let image = body.image.as_ref().and_then(|reference| self.images.get(reference));
+        if let Some(id) = image.and_then(|image| image.id.clone()) {
+            all.insert(labels::IMAGE.into(), id);
+        }
+        if let Some(old) = replaces {
+            all.insert(labels::REPLACE.into(), old.name.clone());
+        }
+    }
+
+    /// What the old container keeps in volumes without a name goes on in the new one.
+    async fn keep_anonymous_volumes(&self, old: &Container, body: &mut ContainerCreateBody) -> Result<()> {
+        let found = self.engine.docker.inspect_container(&old.id, None).await;
+        let found = found.or_say(|| format!("can't look at {}", old.name))?;
+        let host = body.host_config.get_or_insert_default();
+        for mount in found.mounts.unwrap_or_default() {
+            let (Some(name), Some(target)) = (mount.name, mount.destination) else { continue };
+            let is_anonymous = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let mounts = host.mounts.get_or_insert_default();
+            let given = mounts.iter_mut().find(|mount| mount.target.as_ref() == Some(&target));
+            match given {
+                Some(given) if is_anonymous && given.source.is_none() => given.source = Some(name),
+                None if is_anonymous
+                    && !host.binds.iter().flatten().any(|bind| bind.split(':').nth(1) == Some(target.as_str())) =>
+                {
+                    host.binds.get_or_insert_default().push(format!("{name}:{target}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn cannot_create(blueprint: &Blueprint, name: &str, error: &bollard::errors::Error) -> Failure {
+        let failure = failure(format!("can't make {name}"), error);
+        match status(error) {
+            Some(409) => failure.hint(format!("Another container has that name: docker rm {name}")),
+            Some(404) if error.to_string().contains("No such image") => {
+                failure.hint(format!("Pull it: streamify dev pull {}", blueprint.service))
+            }
+            _ => failure,
+        }
+    }
+
+    async fn start(&self, id: &str, name: &str, has_check: bool) -> Result<()> {
+        self.report.doing(name, "starting");
+        self.tracker.starting(id, has_check);
+        let slot = self.slots.acquire().await;
+        let started = self.engine.docker.start_container(id, None::<StartContainerOptions>).await;
+        drop(slot);
+        started.map_err(|error| {
+            let failure = failure(format!("can't start {name}"), &error);
+            if failure
+                .causes
+                .iter()
+                .any(|cause| cause.contains("port is already allocated") || cause.contains("address already in use"))
+            {
+                failure.hint("`streamify dev doctor` names who holds the port.")
+            } else {
+                failure
+            }
+        })?;
+        self.tracker.started(id);
+        Ok(())
+    }
+}
+
+/// The name as people know it: without the project in front, and without `-1` behind.
+pub(super) fn short(project: &Project, name: &str) -> String {
+    let short = name.strip_prefix(&format!("{}-", project.name)).unwrap_or(name);
+    let single = short
+        .strip_suffix("-1")
+        .filter(|service| project.service(service).is_some_and(|service| service.replicas() <= 1));
+    single.unwrap_or(short).to_owned()
+}
+
+/// Stops a container within its own grace period; one that is gone already is no failure.
+pub(super) async fn stop(engine: &Engine, id: &str, name: &str) -> Result<()> {
+    match engine.docker.stop_container(id, None::<StopContainerOptions>).await {
+        Err(error) if status(&error) != Some(404) => Err(failure(format!("can't stop {name}"), &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a container; one that is gone already, or is on its way, is no failure.
+pub(super) async fn remove(engine: &Engine, id: &str, name: &str, with_anonymous_volumes: bool) -> Result<()> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(with_anonymous_volumes).build();
+    match engine.docker.remove_container(id, Some(options)).await {
+        Err(error) if !matches!(status(&error), Some(404 | 409)) => {
+            Err(failure(format!("can't remove {name}"), &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One failure out of several: the first one's message, the others among its causes.
+pub(super) fn together(mut failures: Vec<Failure>) -> Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    // What merely waited for a failed one says nothing new.
+    failures.sort_by_key(|failure| failure.message.contains("was not started"));
+    let mut first = failures.remove(0);
+    for other in failures {
+        first.causes.push(other.to_string());
+        for hint in other.hints {
+            if !first.hints.contains(&hint) {
+                first.hints.push(hint);
+            }
+        }
+    }
+    Err(first)
+}
+
+/// How long a run may wait in all.
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(Failure::timed_out(format!("not everything was up after {} s; what was started goes on", limit.as_secs()))
+            .hint("`streamify dev ps` shows what is missing, `streamify dev logs` why.")
+            .hint("Run `streamify dev up` again to go on, with more time: --wait-timeout SECONDS."))
+    })
+}

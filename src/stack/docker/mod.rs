@@ -1,0 +1,32 @@
+//! The stack on Docker: observe, plan, apply.
+//!
+//! [`Engine`] finds and talks to a daemon; [`Stack`] is one Compose project on it. A look at the engine (`observe`) and
+//! the project make a plan (`plan`) that is pure data; `apply` carries it out, as much at once as the dependencies
+//! allow, and waits by the engine's events (`tracker`).
+
+mod apply;
+mod blueprint;
+mod build;
+mod credentials;
+mod discovery;
+mod engine;
+mod fields;
+mod files;
+mod foreign;
+mod host;
+mod ignore;
+mod images;
+mod labels;
+mod mounts;
+mod observe;
+mod peer;
+mod plan;
+mod ports;
+mod settle;
+mod stack;
+mod tracker;
+
+pub use engine::{ApiVersion, Engine};
+pub use observe::{Health, Phase, PublishedPort, State};
+pub use plan::{Action, Pull, Step, Wishes};
+pub use stack::{Prospect, Stack};
