@@ -43,6 +43,12 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "an installed Kafka (4.0 or newer) for the local stack, instead of the fetched one",
     },
     Variable { name: "STREAMIFY_POSTGRES", meaning: "the local stack's PostgreSQL: auto, system or packaged" },
+    Variable { name: "STREAMIFY_RUNTIME", meaning: "what the local stack runs on: auto, docker or embedded" },
+    Variable { name: "DOCKER_HOST", meaning: "the Docker daemon's address, such as unix:///var/run/docker.sock" },
+    Variable { name: "DOCKER_CONTEXT", meaning: "the Docker context that names the daemon" },
+    Variable { name: "DOCKER_CONFIG", meaning: "Docker's folder of contexts and credentials, instead of ~/.docker" },
+    Variable { name: "DOCKER_TLS_VERIFY", meaning: "speak TLS to DOCKER_HOST" },
+    Variable { name: "DOCKER_CERT_PATH", meaning: "the folder with ca.pem, cert.pem and key.pem for it" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];

@@ -36,8 +36,32 @@ pub struct Dev {
     /// Seconds until `dev up` gives up waiting. Default: 120.
     #[schemars(range(min = 1))]
     pub wait_timeout: Option<u64>,
+    /// What it runs on. Default: auto, which is Docker where a daemon answers and there is a Compose file.
+    pub runtime: Option<Runtime>,
     /// The port of each service.
     pub ports: Ports,
+}
+
+/// What the local stack runs on.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// Docker where a daemon answers and there is a Compose file, else embedded.
+    Auto,
+    /// Containers.
+    Docker,
+    /// Private processes of the project.
+    Embedded,
+}
+
+impl From<Runtime> for super::Runtime {
+    fn from(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Auto => Self::Auto,
+            Runtime::Docker => Self::Docker,
+            Runtime::Embedded => Self::Embedded,
+        }
+    }
 }
 
 /// The port of each service of the local stack.

@@ -116,6 +116,42 @@ impl FromStr for Service {
     }
 }
 
+/// What the local stack runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// Docker where a daemon answers and there is a Compose file, else embedded
+    #[default]
+    Auto,
+    /// Containers
+    Docker,
+    /// Private processes of the project
+    Embedded,
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Auto => "auto",
+            Self::Docker => "docker",
+            Self::Embedded => "embedded",
+        })
+    }
+}
+
+impl FromStr for Runtime {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "docker" => Ok(Self::Docker),
+            "embedded" => Ok(Self::Embedded),
+            _ => Err("it is auto, docker or embedded".to_owned()),
+        }
+    }
+}
+
 /// Every setting.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -141,6 +177,7 @@ pub struct DevSettings {
     pub data: PathBuf,
     pub ports: BTreeMap<Service, u16>,
     pub wait_timeout: Duration,
+    pub runtime: Runtime,
 }
 
 /// The backend and the page.
@@ -295,7 +332,10 @@ impl Settings {
             .map(|(key, service, port)| Ok((service, layers.value(key, None, port, service.default_port())?)))
             .collect::<Result<_>>()?;
         let wait_timeout = layers.value("dev.wait_timeout", None, file.dev.wait_timeout, 120)?;
-        let dev = DevSettings { data: directory.join(data), ports, wait_timeout: Duration::from_secs(wait_timeout) };
+        let runtime =
+            layers.value("dev.runtime", Some("STREAMIFY_RUNTIME"), file.dev.runtime.map(Into::into), Runtime::Auto)?;
+        let wait_timeout = Duration::from_secs(wait_timeout);
+        let dev = DevSettings { data: directory.join(data), ports, wait_timeout, runtime };
 
         let default_page = SocketAddr::from(([127, 0, 0, 1], Service::Frontend.default_port()));
         let default_api = SocketAddr::from(([127, 0, 0, 1], Service::Backend.default_port()));

@@ -201,6 +201,7 @@ impl<'a> Works<'a> {
     /// Brings all containers of one service up, and waits until they are what they should be.
     async fn service(&self, name: &str, steps: &[&Step], unchanged: &[Container]) -> Vec<Failure> {
         let Some(progress) = self.services.get(name) else { return Vec::new() };
+        let begun = Instant::now();
         let starts: FuturesUnordered<_> = steps.iter().map(|step| self.bring(step)).collect();
         let results: Vec<Result<(String, String)>> = starts.collect().await;
         let mut failures = Vec::new();
@@ -217,7 +218,7 @@ impl<'a> Works<'a> {
         let goal = Goal::of(self.project, name);
         let changed = !steps.is_empty();
         let settled: FuturesUnordered<_> =
-            running.iter().map(|(id, container)| settle(self, id, container, goal, changed)).collect();
+            running.iter().map(|(id, container)| settle(self, id, container, goal, changed.then_some(begun))).collect();
         let troubles: Vec<Failure> = settled.filter_map(|result| async { result.err() }).collect().await;
         failures.extend(troubles);
         failures
@@ -330,12 +331,14 @@ impl<'a> Works<'a> {
             return Ok(());
         }
         for id in found.started.unwrap_or_default() {
-            let wanted = if condition == Condition::Healthy { "healthy" } else { "done" };
-            self.report.doing(name, &format!("waiting until {dependency} is {wanted}"));
             let goal = match condition {
                 Condition::Completed => Goal::done(self.project, dependency),
                 _ => Goal::healthy(self.project, dependency),
             };
+            if goal.reached(self.tracker.seen(&id)).is_none() {
+                let wanted = if condition == Condition::Healthy { "healthy" } else { "done" };
+                self.report.doing(name, &format!("waiting until {dependency} is {wanted}"));
+            }
             self.tracker
                 .until(&id, |seen| goal.reached(seen))
                 .await

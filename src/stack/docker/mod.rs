@@ -5,11 +5,14 @@
 //! allow, and waits by the engine's events (`tracker`).
 
 mod apply;
+mod attach;
 mod blueprint;
 mod build;
 mod credentials;
 mod discovery;
+mod down;
 mod engine;
+mod entries;
 mod fields;
 mod files;
 mod foreign;
@@ -17,8 +20,10 @@ mod host;
 mod ignore;
 mod images;
 mod labels;
+mod logs;
 mod mounts;
 mod observe;
+mod oneoff;
 mod peer;
 mod plan;
 mod ports;
@@ -26,7 +31,12 @@ mod settle;
 mod stack;
 mod tracker;
 
+pub use attach::{Command, exec, has_terminal};
+pub use down::{Remains, down, remains, stop_all};
 pub use engine::{ApiVersion, Engine};
+pub use entries::{Entry, Happening, Processes, Usage, entries, happenings, nth, restart, running, top, usage};
+pub use logs::{Line, Wanted, existing, follow};
 pub use observe::{Health, Phase, PublishedPort, State};
+pub use oneoff::{OneOff, Ran};
 pub use plan::{Action, Pull, Step, Wishes};
 pub use stack::{Prospect, Stack};

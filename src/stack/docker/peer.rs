@@ -33,7 +33,7 @@ pub(super) async fn hashes(project: &Project, environment: &Environment) -> Hash
         return HashMap::new();
     }
     let mut command = tokio::process::Command::new(program);
-    command.args(["compose", "--project-name", &project.name]).arg("--project-directory").arg(&project.directory);
+    command.args(["--project-name", &project.name]).arg("--project-directory").arg(&project.directory);
     for file in &project.files {
         command.arg("--file").arg(file);
     }

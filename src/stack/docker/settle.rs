@@ -45,6 +45,11 @@ impl Goal {
         Self { kind, restarts: service.restarts() }
     }
 
+    /// What is waited for where no file says more.
+    pub(super) fn up() -> Self {
+        Self { kind: Kind::Up, restarts: Restart::No }
+    }
+
     /// What a dependent waits for.
     pub(super) fn healthy(project: &Project, service: &str) -> Self {
         Self { kind: Kind::Healthy, ..Self::of(project, service) }
@@ -103,8 +108,15 @@ fn meaning(code: i64) -> &'static str {
 }
 
 /// Waits until one container is what it should be. Trouble is shown at once, with the container's own last words.
-pub(super) async fn settle(works: &Works<'_>, id: &str, container: &str, goal: Goal, tell: bool) -> Result<()> {
-    let begun = Instant::now();
+/// `begun` is when work on it began; None: it was not touched, and there is a word only if it is waited for.
+pub(super) async fn settle(
+    works: &Works<'_>,
+    id: &str,
+    container: &str,
+    goal: Goal,
+    begun: Option<Instant>,
+) -> Result<()> {
+    let since = begun.unwrap_or_else(Instant::now);
     let name = short(works.project, container);
     let first = goal.reached(works.tracker.seen(id));
     if first.is_none() {
@@ -113,8 +125,8 @@ pub(super) async fn settle(works: &Works<'_>, id: &str, container: &str, goal: G
     }
     match works.tracker.until(id, |seen| goal.reached(seen)).await {
         Ok(how) => {
-            if tell || first.is_none() {
-                works.report.finished(&name, how, begun.elapsed());
+            if begun.is_some() || first.is_none() {
+                works.report.finished(&name, how, since.elapsed());
             }
             Ok(())
         }

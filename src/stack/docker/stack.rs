@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::apply::{Works, within};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::apply::{Works, together, within};
 use super::engine::Engine;
-use super::observe::{Container, Observed, observe};
+use super::observe::{Container, Observed, look_up, observe};
 use super::plan::{Action, Plan, Step, Subject, Wishes, plan, plan_images, selection};
 use super::tracker::Tracker;
 use super::{images, ports};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::settings::Environment;
-use crate::stack::compose::model::Project;
+use crate::stack::compose::model::{Project, Service};
 
 /// A project on a daemon.
 pub struct Stack<'a> {
@@ -117,5 +120,47 @@ impl<'a> Stack<'a> {
             .into_iter()
             .map(|service| (service.name.clone(), of(&service.name)))
             .collect())
+    }
+
+    /// The services that are named, or all.
+    fn named(&self, names: &[String]) -> Result<Vec<&Service>> {
+        let wishes = Wishes { services: names.to_vec(), no_dependencies: true, ..Wishes::default() };
+        selection(self.project, &wishes)
+    }
+
+    /// Builds the images of the named services, or of all; says whether there was any.
+    pub async fn build(&self, names: &[String], anew: bool, report: &dyn Report) -> Result<bool> {
+        let services = self.named(names)?;
+        // Services that share an image share its build.
+        let mut images: BTreeMap<String, &Service> = BTreeMap::new();
+        for service in services.into_iter().filter(|service| service.build.is_some()) {
+            images.entry(self.project.image(service)).or_insert(service);
+        }
+        let builds: FuturesUnordered<_> = images
+            .values()
+            .map(|service| super::build::build(self.engine, self.project, service, self.environment, anew, report))
+            .collect();
+        let failed: Vec<Failure> = builds.filter_map(|result| async { result.err() }).collect().await;
+        together(failed)?;
+        Ok(!images.is_empty())
+    }
+
+    /// Pulls the images of the named services, or of all that are not built; says whether there was any.
+    pub async fn pull(&self, names: &[String], only_missing: bool, report: &dyn Report) -> Result<bool> {
+        let mut wanted: BTreeMap<String, String> = BTreeMap::new();
+        for service in self.named(names)?.into_iter().filter(|service| service.build.is_none()) {
+            wanted.insert(self.project.image(service), service.platform.clone());
+        }
+        if only_missing {
+            let there = look_up(self.engine, &wanted.keys().cloned().collect()).await?;
+            wanted.retain(|reference, _| !there.contains_key(reference));
+        }
+        let pulls: FuturesUnordered<_> = wanted
+            .iter()
+            .map(|(reference, platform)| images::pull(self.engine, self.environment, reference, platform, report))
+            .collect();
+        let failed: Vec<Failure> = pulls.filter_map(|result| async { result.err() }).collect().await;
+        together(failed)?;
+        Ok(!wanted.is_empty())
     }
 }

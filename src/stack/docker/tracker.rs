@@ -78,6 +78,17 @@ impl Tracker {
         });
     }
 
+    /// Says that a restart is over. The end of the run before was part of it, and is no trouble of this one.
+    pub(super) fn restarted(&self, id: &str) {
+        change(&self.seen, &self.changes, id, |seen| {
+            if seen.state.phase != Phase::Running {
+                seen.state.phase = Phase::Running;
+            }
+            seen.state.exit_code = None;
+            seen.deaths = 0;
+        });
+    }
+
     /// Waits until `settled` gives an answer for the container.
     pub(super) async fn until<T>(&self, id: &str, mut settled: impl FnMut(Seen) -> Option<T>) -> T {
         let mut changes = self.changes.subscribe();
