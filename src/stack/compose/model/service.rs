@@ -117,7 +117,8 @@ record! {
         ports: Vec<Port>,
         /// Run inside the container after it has started.
         post_start: Vec<Hook>,
-        /// Run before the container starts.
+        /// Run before the container starts; each has what its service has, besides volumes.
+        #[serde(skip_deserializing)]
         pre_start: Vec<PreStartHook>,
         /// Run inside the container before it is stopped.
         pre_stop: Vec<Hook>,
@@ -364,8 +365,7 @@ pub enum Condition {
 }
 
 /// A container that does one thing and ends.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Job {
     /// What starts it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -376,8 +376,7 @@ pub struct Job {
 }
 
 /// A container that runs before a service's own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PreStartHook {
     /// Once for each container instead of once for the service.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -393,8 +392,8 @@ impl Service {
         self.scale.or_else(|| self.deploy.as_ref()?.replicas).unwrap_or(1)
     }
 
-    /// What happens when a container ends: `restart`, or `deploy.restart_policy` where there is no `restart`. The
-    /// loader has refused what has no meaning.
+    /// What happens when a container ends: `restart`, or `deploy.restart_policy` where there is no `restart`. A
+    /// text that means nothing is [`Restart::No`], and a note says so.
     pub fn restarts(&self) -> Restart {
         if !self.restart.is_empty() {
             return Restart::parse(&self.restart).unwrap_or(Restart::No);
@@ -409,7 +408,7 @@ impl Service {
         }
     }
 
-    /// When its image is pulled or built. The loader has refused what has no meaning.
+    /// When its image is pulled or built. The loader refuses what has no meaning.
     pub fn pulls(&self) -> PullPolicy {
         PullPolicy::parse(&self.pull_policy).unwrap_or(PullPolicy::Missing)
     }
