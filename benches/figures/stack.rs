@@ -61,7 +61,7 @@ impl Project {
     /// `streamify dev VERB` in this project.
     pub fn dev(&self, verb: &str) -> Command {
         let mut command = Command::new(STREAMIFY);
-        command.args(["dev", verb]).current_dir(self.folder.path());
+        command.args(["dev", verb]).current_dir(self.folder.path()).env("STREAMIFY_RUNTIME", "embedded");
         command
     }
 

@@ -5,6 +5,8 @@ cd "$(dirname "$0")"
 binary=${STREAMIFY_BINARY:-$PWD/../../target/debug/streamify}
 # Tests register more often than people do.
 export STREAMIFY_LOGINS_PER_MINUTE=1000
+# A Docker daemon may run on this machine; this story is of the embedded runtime unless another one is asked for.
+export STREAMIFY_RUNTIME=${STREAMIFY_RUNTIME:-embedded}
 
 project=$(mktemp -d)
 end() { "$binary" -C "$project" dev down --volumes --yes >/dev/null 2>&1 || true; rm -rf "$project"; }

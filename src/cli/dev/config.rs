@@ -35,7 +35,7 @@ pub(super) struct Arguments {
 
 /// Which Compose project a command is about.
 #[derive(clap::Args, Clone, Debug)]
-pub(super) struct Selection {
+struct Selection {
     /// A Compose file; several are merged [default: compose.yaml or docker-compose.yml, here or above]
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
@@ -48,24 +48,22 @@ pub(super) struct Selection {
     /// A file with variables [default: .env]
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Services of this profile too; `*` is all
-    #[arg(long, value_name = "NAME")]
-    profile: Vec<String>,
 }
 
 impl Selection {
-    /// Loads the project and tells what is worth a word about its files.
-    pub(super) fn load(&self, context: &Context) -> Result<Project> {
+    /// Loads the project and tells what is worth a word about its files. What is not said here is taken from in front
+    /// of the command: `dev -f FILE config`.
+    fn load(&self, choice: &super::Choice, context: &Context) -> Result<Project> {
         let here = context.flags.directory.clone().unwrap_or_else(|| PathBuf::from("."));
         let here = std::path::absolute(&here)
             .map_err(|error| Failure::usage(format!("can't use the path {}", here.display())).because(&error))?;
         let project = compose::load(&Request {
             here,
-            files: self.file.clone(),
-            name: self.project_name.clone(),
-            directory: self.project_directory.clone(),
-            environment_files: self.env_file.clone(),
-            profiles: self.profile.clone(),
+            files: if self.file.is_empty() { choice.files.clone() } else { self.file.clone() },
+            name: self.project_name.clone().or_else(|| choice.name.clone()),
+            directory: self.project_directory.clone().or_else(|| choice.directory.clone()),
+            environment_files: if self.env_file.is_empty() { choice.env_files.clone() } else { self.env_file.clone() },
+            profiles: choice.active.clone(),
             environment: context.environment.variables().clone(),
         })?;
         let report = context.terminal.report();
@@ -76,8 +74,8 @@ impl Selection {
     }
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    let project = arguments.selection.load(context)?;
+pub(super) fn run(arguments: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
+    let project = arguments.selection.load(choice, context)?;
     let names: Option<Vec<String>> = if arguments.services {
         Some(project.services.keys().cloned().collect())
     } else if arguments.images {

@@ -1,7 +1,9 @@
 use super::super::{Context, Outcome};
-use super::ps;
+use super::runtime::{Chosen, Place, choose};
+use super::{docker, ps};
 use crate::failure::{Failure, Result};
-use crate::stack::{Choice, Stack, Wish};
+use crate::stack::docker::{Wishes, down, remains};
+use crate::stack::{self, Choice, Stack, Wish};
 
 /// Stop everything; the data stays
 #[derive(clap::Args, Debug)]
@@ -17,7 +19,33 @@ pub(super) struct Arguments {
 #[command(after_help = "Example:\n  streamify dev reset --yes")]
 pub(super) struct ResetArguments {}
 
-pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+pub(super) async fn run(arguments: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
+    match choose(choice, context).await? {
+        Chosen::Docker(place) => take_down(&place, arguments.volumes, context).await?,
+        Chosen::Embedded => embedded(arguments, context).await?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// By label: every profile goes, and what an older file had.
+async fn take_down(place: &Place, volumes: bool, context: &Context) -> Result<()> {
+    let report = context.terminal.report();
+    let found = remains(&place.engine, &place.name).await?;
+    let deletes = volumes && !found.volumes.is_empty();
+    if deletes {
+        let question = format!("Delete the volumes {} with all their data?", found.volumes.join(", "));
+        if !context.terminal.confirm(&question)? {
+            return Err(Failure::failed("nothing was deleted"));
+        }
+    }
+    if found.is_down() && !deletes {
+        report.note(&format!("nothing of the project {} runs", place.name));
+        return Ok(());
+    }
+    down(&place.engine, &place.name, &found, volumes, &*report).await
+}
+
+async fn embedded(arguments: &Arguments, context: &Context) -> Result<()> {
     let stack = Stack::of(context.settings()?);
     if arguments.volumes {
         confirm(context)?;
@@ -31,14 +59,24 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         stack.delete()?;
         report.note("the data is deleted");
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
-pub(super) async fn reset(_: &ResetArguments, context: &Context) -> Result<Outcome> {
+pub(super) async fn reset(_: &ResetArguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
     let settings = context.settings()?;
+    let report = context.terminal.report();
+    if let Chosen::Docker(place) = choose(choice, context).await? {
+        let project = place.project()?;
+        take_down(&place, true, context).await?;
+        let stack = stack::docker::Stack::new(&place.engine, project, &settings.environment);
+        let wishes = Wishes::default();
+        let prospect = stack.prospect(&wishes).await?;
+        stack.up(prospect, &wishes, settings.dev.wait_timeout, &*report).await?;
+        docker::ps::show(&place, false, context).await?;
+        return Ok(Outcome::Done);
+    }
     let stack = Stack::of(settings);
     confirm(context)?;
-    let report = context.terminal.report();
     // What ran runs again afterwards; all of it where nothing ran.
     let entries = stack.entries()?;
     let services = entries.iter().map(|entry| entry.service).collect();

@@ -2,9 +2,12 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::super::{Context, Outcome};
+use super::docker;
+use super::runtime::{Chosen, choose, embedded_services};
 use crate::failure::{Failure, Result};
 use crate::settings::Service;
 use crate::stack::Stack;
+use crate::stack::docker::Wanted;
 use crate::stack::logs::{Filter, Follower, Line, moment};
 use crate::terminal::{Output, stdout_failure};
 
@@ -14,14 +17,16 @@ use crate::terminal::{Output, stdout_failure};
                         streamify dev logs --grep 'ERROR|panic' --tail 20 --timestamps")]
 pub(super) struct Arguments {
     /// Only these
-    #[arg(value_enum)]
-    services: Vec<Service>,
+    services: Vec<String>,
     /// Go on with what comes, across restarts
     #[arg(short, long)]
     follow: bool,
     /// From this time on: 30s, 10m, 2h, 1d ago, or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<jiff::Timestamp>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "follow")]
+    until: Option<jiff::Timestamp>,
     /// Only the last lines of each service
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
@@ -33,12 +38,30 @@ pub(super) struct Arguments {
     timestamps: bool,
 }
 
-pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+pub(super) async fn run(arguments: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
+    match choose(choice, context).await? {
+        Chosen::Docker(place) => {
+            let wanted = Wanted {
+                services: arguments.services.iter().cloned().collect(),
+                since: arguments.since,
+                until: arguments.until,
+                tail: arguments.tail,
+                pattern: arguments.grep.clone(),
+            };
+            docker::logs::show(&place, &wanted, arguments.follow, arguments.timestamps, context).await?;
+        }
+        Chosen::Embedded => embedded(arguments, context).await?,
+    }
+    Ok(Outcome::Done)
+}
+
+async fn embedded(arguments: &Arguments, context: &Context) -> Result<()> {
     let stack = Stack::of(context.settings()?);
     let filter = Filter { since: arguments.since, tail: arguments.tail, pattern: arguments.grep.clone() };
-    let services = if arguments.services.is_empty() { Service::ALL.to_vec() } else { arguments.services.clone() };
+    let asked = embedded_services(&arguments.services)?;
+    let services = if asked.is_empty() { Service::ALL.to_vec() } else { asked.clone() };
     let mut names: Vec<&str> = services.into_iter().map(Service::name).collect();
-    if arguments.services.is_empty() {
+    if asked.is_empty() {
         names.push("migrations");
     }
     let mut followers: Vec<_> = names.iter().map(|name| Follower::new(name, stack.log(name))).collect();
@@ -46,11 +69,12 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     for follower in &mut followers {
         lines.extend(follower.existing(&filter)?);
     }
+    lines.retain(|line| arguments.until.is_none_or(|until| line.time <= until));
     print(lines, arguments.timestamps, context)?;
     if arguments.follow {
         go_on(&mut followers, &filter, arguments.timestamps, context).await?;
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// What comes from now on, until Ctrl-C.

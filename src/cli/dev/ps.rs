@@ -1,15 +1,24 @@
 use super::super::{Context, Outcome};
+use super::docker;
+use super::runtime::{Chosen, choose};
 use crate::failure::Result;
 use crate::stack::{Phase, Stack};
 use crate::terminal::Table;
 
-/// Show the services: state, address, process, memory
+/// Show the services: state, address, process or container
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify dev ps\n  streamify dev ps --output json")]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Docker: also one-off containers that have ended
+    #[arg(short, long)]
+    all: bool,
+}
 
-pub(super) fn run(_: &Arguments, context: &Context) -> Result<Outcome> {
-    show(&Stack::of(context.settings()?), context)?;
+pub(super) async fn run(arguments: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
+    match choose(choice, context).await? {
+        Chosen::Docker(place) => docker::ps::show(&place, arguments.all, context).await?,
+        Chosen::Embedded => show(&Stack::of(context.settings()?), context)?,
+    }
     Ok(Outcome::Done)
 }
 

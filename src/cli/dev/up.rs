@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use super::super::{Context, Outcome};
-use super::{logs, ps};
+use super::runtime::{Chosen, choose, embedded_services};
+use super::{docker, logs, ps};
 use crate::failure::{Failure, Result};
-use crate::settings::Service;
+use crate::stack::docker::Pull;
 use crate::stack::{Choice, Stack, Wish};
 use crate::terminal::Table;
 
@@ -12,34 +13,83 @@ use crate::terminal::Table;
 /// Without --detach it then follows the logs, and Ctrl-C stops the stack. What runs already is left alone.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify dev up\n  streamify dev up --detach --port auto\n  \
-                        streamify dev up postgres kafka --port postgres=15432\n  streamify dev up --dry-run")]
+                        streamify dev up postgres kafka --port postgres=15432\n  streamify dev up --dry-run\n  \
+                        streamify dev up --build --scale backend=3")]
 pub(super) struct Arguments {
     /// Only these, and what they need
-    #[arg(value_enum)]
-    services: Vec<Service>,
+    pub(super) services: Vec<String>,
     /// Return when everything is healthy, and leave it running
     #[arg(short, long)]
-    detach: bool,
-    /// SERVICE=PORT, or `auto`: a free port for each whose own is taken; chosen ports are remembered
+    pub(super) detach: bool,
+    /// Embedded: SERVICE=PORT, or `auto`: a free port for each whose own is taken; chosen ports are remembered
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<Wish>,
-    /// The same as --port auto
+    /// Embedded: the same as --port auto
     #[arg(long)]
     free_ports: bool,
+    /// Docker: build images before, even where they are there
+    #[arg(long)]
+    pub(super) build: bool,
+    /// Docker: when images are pulled [default: as each service's `pull_policy` says]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(super) pull: Option<Pull>,
+    /// Docker: make containers anew even where nothing changed
+    #[arg(long)]
+    pub(super) force_recreate: bool,
+    /// Docker: without what the named services depend on
+    #[arg(long)]
+    pub(super) no_deps: bool,
+    /// Docker: SERVICE=NUMBER of containers, before what the file says
+    #[arg(long, value_name = "SERVICE=NUMBER", value_parser = scale)]
+    pub(super) scale: Vec<(String, u32)>,
+    /// Docker: remove containers of services that the file no longer has
+    #[arg(long)]
+    pub(super) remove_orphans: bool,
     /// Seconds until it gives up waiting
     #[arg(long, value_name = "SECONDS")]
-    wait_timeout: Option<u64>,
+    pub(super) wait_timeout: Option<u64>,
     /// Show each step with its reason, and do nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
-pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+fn scale(text: &str) -> std::result::Result<(String, u32), String> {
+    let (service, number) = text.split_once('=').ok_or("give SERVICE=NUMBER, such as backend=3")?;
+    Ok((service.to_owned(), number.parse().map_err(|_| format!("`{number}` is no number of containers"))?))
+}
+
+pub(super) async fn run(arguments: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
+    match choose(choice, context).await? {
+        Chosen::Docker(place) => {
+            if !arguments.ports.is_empty() || arguments.free_ports {
+                return Err(Failure::usage("--port is for the embedded runtime")
+                    .hint("On Docker the Compose file says the ports; a variable such as \"${KAFKA_PORT:-9092}:9092\" makes one a choice.")
+                    .hint("Or give --runtime embedded."));
+            }
+            docker::up::run(arguments, &place, context).await
+        }
+        Chosen::Embedded => embedded(arguments, context).await,
+    }
+}
+
+async fn embedded(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    let docker_only = [
+        (arguments.build, "--build"),
+        (arguments.pull.is_some(), "--pull"),
+        (arguments.force_recreate, "--force-recreate"),
+        (arguments.no_deps, "--no-deps"),
+        (!arguments.scale.is_empty(), "--scale"),
+        (arguments.remove_orphans, "--remove-orphans"),
+    ];
+    if let Some((_, flag)) = docker_only.iter().find(|(given, _)| *given) {
+        return Err(Failure::usage(format!("{flag} is for the Docker runtime"))
+            .hint("Leave it out, or give --runtime docker, where a Docker daemon runs."));
+    }
     let mut wishes = arguments.ports.clone();
     if arguments.free_ports {
         wishes.push(Wish::Auto);
     }
-    let choice = Choice { services: arguments.services.clone(), wishes };
+    let choice = Choice { services: embedded_services(&arguments.services)?, wishes };
     let settings = context.settings()?;
     let stack = Stack::of(settings);
     let prospect = stack.prospect(&choice)?;

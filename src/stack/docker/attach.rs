@@ -174,7 +174,7 @@ async fn converse<F: Future<Output = ()>>(
                     let is_error = matches!(part, LogOutput::StdErr { .. });
                     let bytes = part.into_bytes();
                     if is_error {
-                        last_words = String::from_utf8_lossy(&bytes).trim().to_owned();
+                        String::from_utf8_lossy(&bytes).trim().clone_into(&mut last_words);
                         let _ = std::io::stderr().write_all(&bytes);
                     } else {
                         let mut out = std::io::stdout();
