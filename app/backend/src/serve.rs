@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -53,7 +54,15 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
     let events_shutdown = CancellationToken::new();
     let (events, running) = Events::start(&config, &events_shutdown).map_err(Error::Database)?;
     let grace = config.shutdown_grace;
-    let state = State::new(Inner { pool: pool.clone(), config, tokens, passwords, limits, events });
+    let state = State::new(Inner {
+        pool: pool.clone(),
+        config,
+        tokens,
+        passwords,
+        limits,
+        events,
+        migrated: AtomicBool::new(false),
+    });
 
     let router = http::router(state)?;
     let kept = tokio::spawn(http::metrics::keep(metrics.clone(), shutdown.clone()));

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sqlx::PgPool;
 
@@ -18,6 +19,8 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) limits: RateLimits,
     pub(crate) events: Events,
+    /// Whether the schema was found to be this binary's.
+    pub(crate) migrated: AtomicBool,
 }
 
 impl State {

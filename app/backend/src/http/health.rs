@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -62,7 +61,7 @@ async fn live() -> &'static str {
 async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) {
     let in_time = |name: &'static str| move |_| Err(format!("{name} does not answer in {} s", PATIENCE.as_secs()));
     let (database, kafka) = tokio::join!(
-        tokio::time::timeout(PATIENCE, database(&state.pool)),
+        tokio::time::timeout(PATIENCE, database(&state)),
         tokio::time::timeout(PATIENCE, state.events.kafka_ready()),
     );
     let (postgres, migrations) = match database {
@@ -87,10 +86,10 @@ async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) 
 }
 
 /// Asks PostgreSQL whether it answers, and whether the schema is this binary's.
-async fn database(pool: &PgPool) -> Result<Result<(), String>, sqlx::Error> {
+async fn database(state: &State) -> Result<Result<(), String>, sqlx::Error> {
+    let pool = &state.pool;
     // Migrations are not taken back under a running backend: found applied once is enough.
-    static APPLIED: AtomicBool = AtomicBool::new(false);
-    if APPLIED.load(Ordering::Relaxed) {
+    if state.migrated.load(Ordering::Relaxed) {
         sqlx::query("select 1").execute(pool).await?;
         return Ok(Ok(()));
     }
@@ -105,6 +104,6 @@ async fn database(pool: &PgPool) -> Result<Result<(), String>, sqlx::Error> {
     if pending > 0 {
         return Ok(Err(format!("{pending} migrations are pending: streamify migrate run")));
     }
-    APPLIED.store(true, Ordering::Relaxed);
+    state.migrated.store(true, Ordering::Relaxed);
     Ok(Ok(()))
 }
