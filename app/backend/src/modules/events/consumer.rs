@@ -17,13 +17,11 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
 use super::envelope::Head;
-use super::hub::{Entry, Hub};
+use super::hub::{Entry, Hub, RING_EVENTS};
 use crate::config::KafkaConfig;
 
 /// How far back the ring is filled at start.
 const BACKFILL: Duration = Duration::from_secs(600);
-/// At most this many events of a partition are read back at start.
-const BACKFILL_EVENTS: i64 = 10_000;
 /// Between two looks for new partitions.
 const PARTITION_POLL: Duration = Duration::from_secs(30);
 /// How long one question to the broker may take.
@@ -77,7 +75,7 @@ fn read(kafka: &KafkaConfig, hub: &Hub, shutdown: &CancellationToken) -> Result<
     // Until where events were there before this process: they fill the ring, and are not owed to new clients.
     let mut backlog: HashMap<i32, i64> = HashMap::new();
     while !shutdown.is_cancelled() {
-        match start(&consumer, &kafka.topic, &mut next, &mut backlog) {
+        match start(&consumer, &kafka.topic, hub, &mut next, &mut backlog) {
             Ok(true) => break,
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "waiting for the topic"),
@@ -92,7 +90,7 @@ fn read(kafka: &KafkaConfig, hub: &Hub, shutdown: &CancellationToken) -> Result<
         if looked.elapsed() > PARTITION_POLL {
             looked = Instant::now();
             // A new partition is read from its beginning: what came before this look is owed too.
-            if let Err(error) = add_partitions(&consumer, &kafka.topic, &mut next) {
+            if let Err(error) = add_partitions(&consumer, &kafka.topic, hub, &mut next) {
                 tracing::debug!(%error, "can't look for new partitions");
             }
         }
@@ -145,6 +143,7 @@ fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
 fn start(
     consumer: &BaseConsumer,
     topic: &str,
+    hub: &Hub,
     next: &mut HashMap<i32, i64>,
     backlog: &mut HashMap<i32, i64>,
 ) -> Result<bool, KafkaError> {
@@ -152,23 +151,46 @@ fn start(
     if partitions.is_empty() {
         return Ok(false);
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(BACKFILL);
-    let starts = offsets_at(consumer, topic, &partitions, i64::try_from(since.as_millis()).unwrap_or(0))?;
+    let since = milliseconds(SystemTime::now() - BACKFILL);
+    let starts = offsets_at(consumer, topic, &partitions, since)?;
+    // Filling the ring must not push out of it what filled it.
+    let most = i64::try_from(RING_EVENTS * 3 / 4 / partitions.len()).unwrap_or(i64::MAX);
     for &partition in &partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER)?;
-        let from = starts.get(&partition).copied().unwrap_or(high);
+        let wanted = starts.get(&partition).copied().unwrap_or(high).max(low);
+        let from = wanted.max(high - most);
+        let complete_after = match from {
+            _ if from > wanted => None,
+            _ if from > low => Some(since),
+            _ => Some(i64::MIN),
+        };
+        hub.begins(partition, from, complete_after);
         // A process that reads again after a failure goes on where it was.
-        next.entry(partition).or_insert_with(|| from.max(low).max(high - BACKFILL_EVENTS));
+        next.entry(partition).or_insert(from);
         backlog.entry(partition).or_insert(high);
     }
     assign(consumer, topic, next)?;
     Ok(true)
 }
 
-fn add_partitions(consumer: &BaseConsumer, topic: &str, next: &mut HashMap<i32, i64>) -> Result<(), KafkaError> {
+/// Since 1970, as Kafka stamps its messages.
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn add_partitions(
+    consumer: &BaseConsumer,
+    topic: &str,
+    hub: &Hub,
+    next: &mut HashMap<i32, i64>,
+) -> Result<(), KafkaError> {
     let before = next.len();
     for partition in partitions(consumer, topic)? {
-        next.entry(partition).or_insert(0);
+        next.entry(partition).or_insert_with(|| {
+            hub.begins(partition, 0, Some(i64::MIN));
+            0
+        });
     }
     if next.len() > before { assign(consumer, topic, next) } else { Ok(()) }
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The most events that the ring holds.
-const RING_EVENTS: usize = 16_384;
+pub(super) const RING_EVENTS: usize = 16_384;
 /// The most bytes of frames that the ring holds.
 const RING_BYTES: usize = 16 << 20;
 /// A client that is further behind is too slow.
@@ -43,6 +43,8 @@ struct Ring {
     next: u64,
     /// The offset after the newest one read, by partition.
     offsets: HashMap<i32, i64>,
+    /// By partition: every event that the broker stamped after this is here (milliseconds since 1970).
+    complete_after: HashMap<i32, i64>,
 }
 
 impl Ring {
@@ -61,6 +63,8 @@ impl Ring {
             let Some(gone) = self.entries.pop_front() else { break };
             self.bytes -= gone.frame.len();
             self.places.remove(&gone.id);
+            let complete_after = self.complete_after.entry(gone.partition).or_insert(gone.timestamp);
+            *complete_after = gone.timestamp.max(*complete_after);
         }
         self.bytes += entry.frame.len();
         self.places.insert(entry.id, self.next);
@@ -80,7 +84,8 @@ pub(super) struct Hub {
 pub(super) enum Resume {
     /// These, and then whatever comes from this place on.
     From { missed: Vec<Arc<Entry>>, place: u64 },
-    /// The ring does not hold the event it saw last: read Kafka up to these offsets, then go on from this place.
+    /// The ring does not hold the event it saw last, or not all that came around it: read Kafka up to these offsets,
+    /// then go on from this place.
     Older { until: HashMap<i32, i64>, place: u64 },
 }
 
@@ -103,11 +108,22 @@ impl Hub {
         self.ring.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says where reading of a partition begins: at this offset, with everything that the broker stamped after
+    /// `complete_after`. None: with the first event that comes.
+    pub(super) fn begins(&self, partition: i32, offset: i64, complete_after: Option<i64>) {
+        let mut ring = self.write();
+        ring.offsets.entry(partition).or_insert(offset);
+        if let Some(complete_after) = complete_after {
+            ring.complete_after.entry(partition).or_insert(complete_after);
+        }
+    }
+
     /// Takes an event from Kafka; false if it is one that came twice.
     pub(super) fn push(&self, entry: Entry, offset: i64) -> bool {
         let next = {
             let mut ring = self.write();
             ring.offsets.insert(entry.partition, offset + 1);
+            ring.complete_after.entry(entry.partition).or_insert(entry.timestamp);
             if ring.places.contains_key(&entry.id) {
                 return false;
             }
@@ -163,12 +179,15 @@ impl Hub {
     /// What a client that saw `last` is owed.
     pub(super) fn resume(&self, last: Uuid) -> Resume {
         let ring = self.read();
-        let Some(&seen) = ring.places.get(&last) else {
-            return Resume::Older { until: ring.offsets.clone(), place: ring.next };
-        };
+        let older = || Resume::Older { until: ring.offsets.clone(), place: ring.next };
+        let Some(&seen) = ring.places.get(&last) else { return older() };
         let seen_index = ring.index(seen);
         let seen_entry = &ring.entries[seen_index];
         let since = seen_entry.timestamp - i64::try_from(SLACK.as_millis()).unwrap_or(i64::MAX);
+        let is_complete = |partition| ring.complete_after.get(partition).is_some_and(|after| since > *after);
+        if !ring.offsets.keys().all(is_complete) {
+            return older();
+        }
         let others = ring
             .entries
             .range(..seen_index)
@@ -217,6 +236,8 @@ mod tests {
     #[test]
     fn a_client_that_comes_back_gets_what_other_replicas_may_not_have_shown() {
         let hub = Hub::new();
+        hub.begins(0, 0, Some(i64::MIN));
+        hub.begins(1, 0, Some(i64::MIN));
         hub.push(entry(1, 1, 1_000), 0); // another partition, long before: it was seen
         hub.push(entry(2, 0, 99_000), 0); // the same partition, before: it was seen
         hub.push(entry(3, 1, 99_500), 1); // another partition, just before: it may have been missed
@@ -224,6 +245,18 @@ mod tests {
         hub.push(entry(5, 1, 100_001), 2);
         assert_eq!(missed(hub.resume(Uuid::from_u128(4))), ["3", "5"]);
         assert!(matches!(hub.resume(Uuid::from_u128(77)), Resume::Older { place: 5, .. }));
+    }
+
+    #[test]
+    fn a_ring_that_begins_too_late_sends_the_client_to_kafka() {
+        let hub = Hub::new();
+        hub.begins(0, 7, Some(50_000));
+        hub.begins(1, 8, Some(50_000));
+        hub.push(entry(1, 0, 54_000), 7); // what another partition had 5 s before is not all here
+        hub.push(entry(2, 0, 60_000), 8);
+        let Resume::Older { until, place } = hub.resume(Uuid::from_u128(1)) else { panic!("not complete") };
+        assert_eq!((until, place), (HashMap::from([(0, 9), (1, 8)]), 2));
+        assert!(missed(hub.resume(Uuid::from_u128(2))).is_empty());
     }
 
     #[test]

@@ -100,6 +100,10 @@ async fn follow(
     };
     let hub = &events.hub;
     let mut newest = hub.subscribe();
+    // Before the ring is as new as the topic, nothing tells what is news from what was there before.
+    if let Err(end) = while_open(socket, until(session.expires_at), hub.wait_until_caught_up()).await {
+        return end;
+    }
     let mut place = match begin(socket, events, last).await {
         Ok(place) => place,
         Err(end) => return end,
@@ -152,6 +156,30 @@ async fn follow(
     }
 }
 
+/// Waits for something while the client may go away.
+async fn while_open(socket: &mut WebSocket, expiry: Instant, awaited: impl Future<Output = ()>) -> Result<(), End> {
+    let mut awaited = std::pin::pin!(awaited);
+    let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut awaited => return Ok(()),
+            message = socket.recv() => match message {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Text(_) | Message::Binary(_))) => return Err(End::Close(POLICY, "wait for ready")),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+            },
+            () = sleep_until(expiry) => return Err(End::Close(TOKEN_REFUSED, "the token has expired")),
+            _ = ping.tick() => {
+                let sent = timeout(WRITE_WAIT, socket.send(Message::Ping(axum::body::Bytes::new()))).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    return Err(End::Gone);
+                }
+            }
+        }
+    }
+}
+
 fn too_slow() -> End {
     End::Close(TOO_SLOW, "too slow; come back and resume")
 }
@@ -198,7 +226,6 @@ async fn begin(socket: &mut WebSocket, events: &Events, last: Option<Uuid>) -> R
         write(socket, hub, place, vec![ready]).await?;
         return Ok(place);
     };
-    hub.wait_until_caught_up().await;
     let mut resume = hub.resume(last);
     if matches!(resume, Resume::Older { .. }) && is_recent(last) {
         // Another replica may have shown it a moment before this one read it.
