@@ -1,3 +1,5 @@
 //! The one integration binary: real programs, real services.
 
+mod backend;
 mod stack;
+mod support;
