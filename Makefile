@@ -3,20 +3,48 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup build test check
+.PHONY: help setup setup-tests page build up down check deny test test-page test-rust test-browser bench
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-setup: ## Install what is missing, where that is allowed
+up: build ## Build everything and bring the whole app up, detached
+	target/release/streamify dev up --detach
+
+down: ## Stop the app; its data stays
+	target/release/streamify dev down
+
+test: setup-tests check deny test-page test-rust test-browser ## Everything that must hold before a change lands
+
+setup: ## Install what the app needs, where that is allowed
 	@scripts/setup.sh
 
-build: ## Build the binary
+setup-tests: ## Install what the tests need as well
+	@scripts/setup.sh tests
+
+page: setup ## Build the page
+	@scripts/page.sh
+
+build: page ## Build the binary with the page in it
 	cargo build --release
 
-check: ## Formatting and lints
+check: page ## Formatting, lints, and the queries' committed descriptions
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	app/backend/prepare.sh --check
 
-test: setup check ## Everything that must hold before a change lands
-	cargo test --workspace
+deny: ## Licences and sources of what is linked
+	cargo deny --log-level error check bans licenses sources
+
+test-page: page ## The page's own lints, types and tests
+	cd app/frontend && npm run --silent lint && npm run --silent typecheck && npm run --silent test
+
+test-rust: page ## Unit and integration tests, on real services
+	cargo test --workspace -- --test-threads 3
+
+test-browser: page ## The story in a real browser
+	cargo build --quiet
+	tests/e2e/run.sh
+
+bench: build ## Figures beside their peers, as ratios
+	cargo bench --bench figures

@@ -1,37 +1,40 @@
 #!/usr/bin/env bash
-# Installs what the stack and the tests need, where that is allowed, and names it where it is not.
+# Installs what the app needs, and with the argument `tests` what the tests need as well, where that is allowed.
+# Where it is not, names it.
 set -euo pipefail
 
 # A command that must be there, and Debian's package that brings it.
-wanted=(
-  "cc:build-essential" "perl:perl" "make:make"
-  "java:openjdk-17-jre-headless" "mvn:maven" "kcat:kcat" "psql:postgresql-client"
-)
+wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
+[ "${1:-}" = tests ] && wanted+=(kcat:kcat chromium:chromium)
 missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry##*:}")
 done
-if ! command -v pg_config >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
-  missing+=("postgresql")
-fi
+server() { command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+server || missing+=(postgresql)
 command -v cargo >/dev/null 2>&1 || { echo "setup: there is no Rust toolchain: install one with rustup" >&2; exit 1; }
-[ ${#missing[@]} -eq 0 ] && exit 0
 
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-  if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    as_root=(sudo -n)
-  else
-    echo "setup: missing, and may not be installed here: ${missing[*]}" >&2
-    echo "setup: install them with: sudo apt-get install ${missing[*]}" >&2
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: missing: ${missing[*]} (Debian's names); install them with this system's package manager" >&2
     exit 1
   fi
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2>/dev/null; then
+      echo "setup: missing, and may not be installed here; run: sudo apt-get install ${missing[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo -n)
+  fi
+  echo "setup: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
-if ! command -v apt-get >/dev/null 2>&1; then
-  echo "setup: missing: ${missing[*]} (Debian's names); install them with this system's package manager" >&2
-  exit 1
+
+if [ "${1:-}" = tests ] && ! command -v cargo-deny >/dev/null 2>&1; then
+  echo "setup: building cargo-deny"
+  # It runs for a second: optimising it would take longer than it ever does.
+  cargo install --quiet --locked --debug cargo-deny
 fi
-echo "setup: installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-"${as_root[@]}" apt-get update -qq
-"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

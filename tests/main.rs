@@ -1,5 +1,8 @@
 //! The one integration binary: real programs, real services.
 
 mod backend;
+mod cli;
+mod migrate;
+mod rooms;
 mod stack;
 mod support;

@@ -96,13 +96,14 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
             if *dry_run {
                 return print_sql(context, wanted.iter().map(|one| (one.version, one.sql.as_str())), "applied");
             }
-            let count = wanted.len();
+            let agreed: Vec<i64> = wanted.iter().map(|one| one.version).collect();
+            let count = agreed.len();
             if count > 0
                 && !context.terminal.confirm(&format!("Take back {count} migrations, with the data they hold?"))?
             {
                 return Err(Failure::failed("nothing was taken back"));
             }
-            let done = schema.revert(reach.to, Duration::from_secs(reach.lock_timeout), &report).await?;
+            let done = schema.revert(&agreed, reach.to, Duration::from_secs(reach.lock_timeout), &report).await?;
             tell(context, "reverted", &done)?;
         }
     }

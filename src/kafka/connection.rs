@@ -47,8 +47,7 @@ impl Connection {
             if SECRETS.contains(&name) {
                 return Err(Failure::usage(format!("the secret {name} does not belong on the command line"))
                     .cause("every user of this machine can read the arguments of a running program")
-                    .hint(format!("Put it in streamify.yaml: kafka: {{properties: {{{name}: ${{VARIABLE}}}}}}"))
-                    .hint(format!("Or name a file that holds it: -X {name}.file=PATH")));
+                    .hint(format!("Name a file that holds it: -X {name}.file=PATH")));
             }
             if let Some(secret) = name.strip_suffix(".file").filter(|name| SECRETS.contains(name)) {
                 let text = std::fs::read_to_string(value).map_err(|error| {

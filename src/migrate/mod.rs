@@ -117,17 +117,31 @@ impl<'a> Schema<'a> {
         Ok(done)
     }
 
-    /// Takes migrations back, newest first.
-    pub async fn revert(&mut self, to: Option<i64>, lock: Duration, report: &Arc<dyn Report>) -> Result<Vec<i64>> {
+    /// Takes back the `agreed` migrations, newest first.
+    ///
+    /// # Errors
+    /// What is to be taken back is not what was agreed to: another run came in between.
+    pub async fn revert(
+        &mut self,
+        agreed: &[i64],
+        to: Option<i64>,
+        lock: Duration,
+        report: &Arc<dyn Report>,
+    ) -> Result<Vec<i64>> {
         self.lock(lock, report).await?;
-        let result = self.revert_locked(to, report).await;
+        let result = self.revert_locked(agreed, to, report).await;
         self.unlock().await;
         result
     }
 
-    async fn revert_locked(&mut self, to: Option<i64>, report: &Arc<dyn Report>) -> Result<Vec<i64>> {
+    async fn revert_locked(&mut self, agreed: &[i64], to: Option<i64>, report: &Arc<dyn Report>) -> Result<Vec<i64>> {
+        let wanted = self.revertible(to).await?;
+        if !wanted.iter().map(|migration| migration.version).eq(agreed.iter().copied()) {
+            return Err(Failure::failed("the migrations changed while you were asked; nothing was taken back")
+                .hint("Look at `streamify migrate status`, then try again"));
+        }
         let mut done = Vec::new();
-        for migration in self.revertible(to).await? {
+        for migration in wanted {
             let name = plan::name(migration);
             report.started(&name, "reverting");
             match self.connection.revert(TABLE, migration).await {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use streamify_backend::Config;
 
 use crate::support::api::{Api, PASSWORD, answer};
 use crate::support::backend::{Backend, config, key, nowhere};
@@ -150,8 +151,7 @@ async fn tokens_of_others_are_refused() {
         String::from("nonsense"),
     ];
     // Of real servers on the same database that differ in one thing.
-    type Change = fn(&mut streamify_backend::Config);
-    let changes: [Change; 4] = [
+    let changes: [fn(&mut Config); 4] = [
         |config| config.jwt.issuer = "another".into(),
         |config| config.jwt.audience = "another".into(),
         |config| config.jwt.keys = vec![key("unknown", 't')],

@@ -1,4 +1,4 @@
-//! The backend through its door, on real PostgreSQL and real Kafka.
+//! The backend through its door, on real PostgreSQL and real Kafka; and, last, as a part of the whole stack.
 
 mod auth;
 mod events;
@@ -6,4 +6,5 @@ mod faults;
 mod health;
 mod http;
 mod page;
+mod story;
 mod videos;

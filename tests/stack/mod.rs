@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// A project of its own; whatever happens, nothing of it is left running.
-struct Project(tempfile::TempDir);
+pub(crate) struct Project(tempfile::TempDir);
 
 impl Project {
     /// Its ports are below those that the system gives to clients, and no other project's of this run.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().unwrap();
         let first = 20_000 + std::process::id() % 500 * 20;
@@ -25,16 +25,28 @@ impl Project {
         Self(folder)
     }
 
-    fn path(&self) -> &Path {
+    /// A project whose whole stack is up.
+    pub(crate) fn whole() -> Self {
+        let project = Self::new();
+        project.ok(&["up", "--detach"]);
+        project
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     fn run(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_streamify")).arg("dev").args(words).current_dir(self.path()).output().unwrap()
+        self.tool(&[&["dev"], words].concat())
+    }
+
+    /// Any command of the tool, in the project's folder.
+    pub(crate) fn tool(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_streamify")).args(words).current_dir(self.path()).output().unwrap()
     }
 
     /// Runs a command that must go well; gives its standard output.
-    fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         let output = self.run(words);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -44,16 +56,16 @@ impl Project {
         self.ok(&["up", "postgres", "kafka", "--detach"]);
     }
 
-    fn sql(&self, query: &str) -> String {
+    pub(crate) fn sql(&self, query: &str) -> String {
         self.ok(&["exec", "postgres", "--", "-qAtc", query]).trim().to_owned()
     }
 
-    fn entry(&self, service: &str) -> Value {
+    pub(crate) fn entry(&self, service: &str) -> Value {
         let entries: Vec<Value> = serde_json::from_str(&self.ok(&["ps", "--output", "json"])).unwrap();
         entries.into_iter().find(|entry| entry["service"] == service).unwrap()
     }
 
-    fn kill(&self, service: &str) -> Value {
+    pub(crate) fn kill(&self, service: &str) -> Value {
         let before = self.entry(service)["pid"].clone();
         kill(&before);
         before
@@ -123,7 +135,7 @@ fn a_killed_service_is_started_again() {
         let before = project.kill(service);
         eventually("a new process is healthy", || {
             let entry = project.entry(service);
-            entry["state"] == "healthy" && entry["pid"] != before
+            entry["state"] == "healthy" && entry["pid"].is_u64() && entry["pid"] != before
         });
         assert_eq!(project.entry(service)["restarts"], 1);
     }

@@ -1,4 +1,4 @@
-//! Real brokers: Kafka 4 with KRaft, and Kafka 3.9 with ZooKeeper.
+//! Real brokers: Kafka 4 with `KRaft`, and Kafka 3.9 with `ZooKeeper`.
 
 use std::fs;
 use std::net::TcpStream;
@@ -63,22 +63,19 @@ impl Broker {
         let folder = folder();
         let (port, other) = (free_port(), free_port());
         let data = folder.path().join("data").display().to_string();
-        let mut settings = format!(
-            "listeners=PLAINTEXT://127.0.0.1:{port}{}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-             log.dirs={data}\noffsets.topic.replication.factor=1\nauto.create.topics.enable=false\n",
-            if kind == Kind::Kraft { format!(",CONTROLLER://127.0.0.1:{other}") } else { String::new() }
+        let settings = format!(
+            "advertised.listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={data}\n\
+             offsets.topic.replication.factor=1\nauto.create.topics.enable=false\n"
         );
         let mut zookeeper = None;
-        match kind {
-            Kind::Kraft => settings.push_str(&format!(
-                "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n\
-                 controller.quorum.voters=1@127.0.0.1:{other}\n\
-                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
-            )),
+        let mode = match kind {
+            Kind::Kraft => format!(
+                "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{other}\n\
+                     process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n\
+                     controller.quorum.voters=1@127.0.0.1:{other}\n\
+                     listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+            ),
             Kind::ZooKeeper => {
-                settings.push_str(&format!(
-                    "broker.id=1\nzookeeper.connect=127.0.0.1:{other}\nzookeeper.session.timeout.ms=4000\n"
-                ));
                 let at = folder.path().join("zookeeper.properties");
                 let kept = folder.path().join("zookeeper").display().to_string();
                 let text = format!(
@@ -89,10 +86,14 @@ impl Broker {
                 let main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
                 zookeeper = Some(java(kind, folder.path(), &[main, at.to_str().unwrap()], "zookeeper.log"));
                 eventually("ZooKeeper is up", || TcpStream::connect(("127.0.0.1", other)).is_ok());
+                format!(
+                    "listeners=PLAINTEXT://127.0.0.1:{port}\nbroker.id=1\n\
+                     zookeeper.connect=127.0.0.1:{other}\nzookeeper.session.timeout.ms=4000\n"
+                )
             }
-        }
+        };
         let at = folder.path().join("server.properties");
-        fs::write(&at, settings).unwrap();
+        fs::write(&at, settings + &mode).unwrap();
         if kind == Kind::Kraft {
             let formatted = Command::new("java")
                 .args(["-cp", &class_path(kind), "kafka.tools.StorageTool", "format"])

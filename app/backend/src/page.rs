@@ -23,7 +23,7 @@ use crate::serve::run;
 
 /// What `make page` generates. It may be missing: the binary builds without Node.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../frontend/dist"]
+#[folder = "../frontend/dist"]
 #[allow_missing = true]
 struct Files;
 

@@ -61,8 +61,12 @@ describe('describeSource', () => {
     expect(kind('https://youtube.com.example.org/watch')).toBe('unplayable')
   })
 
-  it('plays nothing unencrypted, and links to nothing that is no web address', () => {
-    expect(kind('http://example.com/a.mp4')).toBe('unplayable')
+  it('plays nothing unencrypted on an encrypted page', () => {
+    expect(kind('http://example.com/a.mp4')).toBe('file')
+    expect(describeSource('http://example.com/a.mp4', 'https://streamify.example', false).kind).toBe('unplayable')
+  })
+
+  it('links to nothing that is no web address', () => {
     expect(describeSource('javascript:alert(1)', '', false)).toMatchObject({ kind: 'unplayable', url: '' })
     expect(describeSource('nonsense', '', false)).toMatchObject({ kind: 'unplayable', url: '' })
   })

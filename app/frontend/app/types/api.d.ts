@@ -4,22 +4,6 @@
  */
 
 export interface paths {
-    "/api/auth/register": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["register"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/auth/login": {
         parameters: {
             query?: never;
@@ -29,23 +13,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Log in */
         post: operations["log_in"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/auth/refresh": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["refresh"];
         delete?: never;
         options?: never;
         head?: never;
@@ -61,7 +30,45 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Log out: ends every token of the login that the refresh token came from */
         post: operations["log_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trade a refresh token for new tokens
+         * @description Each is good for one use. One that is used twice ends every token of its login.
+         */
+        post: operations["refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an account */
+        post: operations["register"];
         delete?: never;
         options?: never;
         head?: never;
@@ -75,6 +82,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Who the token speaks for */
         get: operations["me"];
         put?: never;
         post?: never;
@@ -91,9 +99,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["list_videos"];
+        /** List videos, newest first */
+        get: operations["list"];
         put?: never;
-        post: operations["create_video"];
+        /** Add a video; everybody is told */
+        post: operations["create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -104,93 +114,108 @@ export interface paths {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
-        get: operations["get_video"];
+        /** One video */
+        get: operations["find"];
         put?: never;
         post?: never;
-        delete: operations["delete_video"];
+        /** Delete a video of one's own */
+        delete: operations["delete"];
         options?: never;
         head?: never;
-        patch: operations["change_video"];
+        /** Change a video of one's own */
+        patch: operations["change"];
+        trace?: never;
+    };
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the process answers */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether PostgreSQL, its migrations and Kafka are there */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A user, as only that user sees it. */
-        User: {
-            /** Format: uuid */
-            id: string;
-            email: string;
-            name: string;
-            /** Format: date-time */
-            created_at: string;
-        };
-        /** @description Who wants to join. */
-        Registration: {
-            email: string;
-            password: string;
-            name: string;
+        /** @description One dependency. */
+        Check: {
+            /** @description Why it failed. */
+            detail?: string | null;
+            /** @description `ok` or `failed`. */
+            status: string;
         };
         /** @description Who wants in. */
         Credentials: {
+            /** @example ada@example.com */
             email: string;
+            /** @example correct horse battery */
             password: string;
         };
-        /** @description A refresh token, used once. */
-        RefreshRequest: {
-            refresh_token: string;
-        };
-        /** @description What a login gives. */
-        TokenPair: {
-            access_token: string;
-            refresh_token: string;
-            token_type: string;
+        /** @description What is wrong with one field of a request. */
+        FieldError: {
             /**
-             * Format: int64
-             * @description Seconds until the access token expires.
+             * @description For programs: `required`, `too_short`, `too_long`, `invalid`, `taken`, `unknown` or `duplicate`.
+             * @example required
              */
-            expires_in: number;
+            code: string;
+            /**
+             * @description The field's name, as in the request.
+             * @example title
+             */
+            field: string;
+            /**
+             * @description For people.
+             * @example is empty
+             */
+            message: string;
+        };
+        /** @description A video to add. */
+        NewVideo: {
+            description?: string;
+            /** @example A walk by the sea */
+            title: string;
+            /**
+             * @description `http` or `https`.
+             * @example https://example.com/sea.mp4
+             */
+            url: string;
         };
         /** @description Who added a video. */
         Owner: {
             /** Format: uuid */
             id: string;
+            /** @example Ada */
             name: string;
-        };
-        /** @description A video. */
-        Video: {
-            /**
-             * Format: uuid
-             * @description UUID version 7: newer videos have greater ids.
-             */
-            id: string;
-            title: string;
-            description: string;
-            url: string;
-            owner: components["schemas"]["Owner"];
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            updated_at: string;
-        };
-        /** @description A video to add. */
-        NewVideo: {
-            title: string;
-            description?: string;
-            /** @description `http` or `https`. */
-            url: string;
-        };
-        /** @description What to change of a video; what is absent stays. */
-        VideoChange: {
-            title?: string;
-            description?: string;
-            url?: string;
         };
         /** @description One page of videos, newest first. */
         Page: {
@@ -198,20 +223,117 @@ export interface components {
             /** @description For the next page; null on the last one. */
             next_cursor?: string | null;
         };
-        /** @description What is wrong with one field of a request. */
-        FieldError: {
-            field: string;
-            message: string;
-            code: string;
-        };
         /** @description An error, as every route answers it (RFC 9457). */
         Problem: {
-            type: string;
-            title: string;
-            status: number;
+            /**
+             * @description This occurrence, for people.
+             * @example title: is empty
+             */
             detail: string;
-            instance: string;
+            /** @description What is wrong with which field. */
             errors?: components["schemas"]["FieldError"][];
+            /**
+             * @description The request's id, by which logs know this occurrence.
+             * @example 0190f5fe-7c00-7a00-8000-000000000000
+             */
+            instance: string;
+            /**
+             * Format: int32
+             * @description The HTTP status, again.
+             * @example 422
+             */
+            status: number;
+            /**
+             * @description The kind of problem, for people.
+             * @example Unprocessable Entity
+             */
+            title: string;
+            /**
+             * @description Names the kind of problem; `about:blank` means that the status says it all.
+             * @example about:blank
+             */
+            type: string;
+        };
+        /** @description Whether the backend can do its work. */
+        Readiness: {
+            /** @description Each dependency: `postgres`, `migrations`, `kafka`. */
+            checks: {
+                [key: string]: components["schemas"]["Check"];
+            };
+            /** @description `ready` or `not_ready`. */
+            status: string;
+        };
+        /** @description A refresh token, used once. */
+        RefreshRequest: {
+            refresh_token: string;
+        };
+        /** @description Who wants to join. */
+        Registration: {
+            /**
+             * @description Unique; upper and lower case are the same.
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * @description Shown to others.
+             * @example Ada
+             */
+            name: string;
+            /**
+             * @description 8 to 200 characters.
+             * @example correct horse battery
+             */
+            password: string;
+        };
+        /** @description What a login gives. */
+        TokenPair: {
+            /** @description Goes into `Authorization: Bearer …`. */
+            access_token: string;
+            /**
+             * Format: int64
+             * @description Seconds until the access token expires.
+             * @example 900
+             */
+            expires_in: number;
+            /** @description Good for one `refresh`, which gives the next one. */
+            refresh_token: string;
+            /** @example Bearer */
+            token_type: string;
+        };
+        /** @description A user, as only that user sees it. */
+        User: {
+            /** Format: date-time */
+            created_at: string;
+            /** @example ada@example.com */
+            email: string;
+            /** Format: uuid */
+            id: string;
+            /** @example Ada */
+            name: string;
+        };
+        /** @description A video. */
+        Video: {
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /**
+             * Format: uuid
+             * @description UUID version 7: newer videos have greater ids.
+             */
+            id: string;
+            owner: components["schemas"]["Owner"];
+            /** @example A walk by the sea */
+            title: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @example https://example.com/sea.mp4 */
+            url: string;
+        };
+        /** @description What to change of a video; what is absent stays. */
+        VideoChange: {
+            description?: string | null;
+            title?: string | null;
+            url?: string | null;
         };
     };
     responses: never;
@@ -222,39 +344,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    register: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Registration"];
-            };
-        };
-        responses: {
-            /** @description The new user */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     log_in: {
         parameters: {
             query?: never;
@@ -277,8 +366,8 @@ export interface operations {
                     "application/json": components["schemas"]["TokenPair"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description Wrong email address or password */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -286,32 +375,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-        };
-    };
-    refresh: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RefreshRequest"];
-            };
-        };
-        responses: {
-            /** @description Fresh tokens */
-            200: {
+            /** @description Fields that are not valid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TokenPair"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description Too many tries */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -341,8 +415,92 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description An error */
-            default: {
+            /** @description Fields that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshRequest"];
+            };
+        };
+        responses: {
+            /** @description The next tokens */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPair"];
+                };
+            };
+            /** @description Not valid any more */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Fields that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Registration"];
+            };
+        };
+        responses: {
+            /** @description The account */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Fields that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many tries */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -361,7 +519,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who is asking */
+            /** @description The user */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -370,8 +528,8 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description No or no valid token */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -381,11 +539,14 @@ export interface operations {
             };
         };
     };
-    list_videos: {
+    list: {
         parameters: {
             query?: {
+                /** @description `next_cursor` of the page before. */
                 cursor?: string;
+                /** @description How many, 1 to 100. */
                 limit?: number;
+                /** @description Only those with this in their title; upper and lower case are the same. */
                 q?: string;
             };
             header?: never;
@@ -394,7 +555,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page, newest first */
+            /** @description One page */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -403,8 +564,26 @@ export interface operations {
                     "application/json": components["schemas"]["Page"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description A query that can't be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Parameters that are not valid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -414,7 +593,7 @@ export interface operations {
             };
         };
     };
-    create_video: {
+    create: {
         parameters: {
             query?: never;
             header?: never;
@@ -427,17 +606,37 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The new video */
+            /** @description The video */
             201: {
                 headers: {
+                    /** @description Its path */
+                    location?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Video"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description Not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Fields that are not valid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -447,7 +646,7 @@ export interface operations {
             };
         };
     };
-    get_video: {
+    find: {
         parameters: {
             query?: never;
             header?: never;
@@ -467,8 +666,17 @@ export interface operations {
                     "application/json": components["schemas"]["Video"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description No or no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -478,7 +686,7 @@ export interface operations {
             };
         };
     };
-    delete_video: {
+    delete: {
         parameters: {
             query?: never;
             header?: never;
@@ -496,8 +704,26 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description An error */
-            default: {
+            /** @description No or no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody else's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -507,7 +733,7 @@ export interface operations {
             };
         };
     };
-    change_video: {
+    change: {
         parameters: {
             query?: never;
             header?: never;
@@ -522,7 +748,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The video, changed */
+            /** @description The changed video */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -531,13 +757,96 @@ export interface operations {
                     "application/json": components["schemas"]["Video"];
                 };
             };
-            /** @description An error */
-            default: {
+            /** @description Not JSON */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No or no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody else's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Fields that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All are */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Some are not; says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
         };

@@ -19,7 +19,7 @@ const streamEndings = /\.m3u8$/i
 /**
  * Finds out how an address can be shown, without asking anybody.
  *
- * @param ownOrigin the page's origin, from which plain http is no danger
+ * @param ownOrigin the page's origin: browsers don't let an encrypted page load what is not
  * @param canPlayStreams whether this browser plays HLS by itself
  */
 export function describeSource(address: string, ownOrigin: string, canPlayStreams: boolean): Source {
@@ -35,8 +35,8 @@ export function describeSource(address: string, ownOrigin: string, canPlayStream
   }
   const site = sites.find(([host]) => host.test(url.hostname))
   if (site) return { kind: 'site', url: url.href, site: site[1] }
-  if (url.protocol === 'http:' && url.origin !== ownOrigin) {
-    return { kind: 'unplayable', url: url.href, reason: 'Its address begins with http://, and only encrypted addresses (https://) are played here.' }
+  if (url.protocol === 'http:' && ownOrigin.startsWith('https:')) {
+    return { kind: 'unplayable', url: url.href, reason: 'Its address begins with http://, and a page that is encrypted plays only what is encrypted as well (https://).' }
   }
   if (streamEndings.test(url.pathname)) {
     return canPlayStreams
