@@ -20,11 +20,10 @@ async fn collect(api: Api, wanted: impl Fn(&HashSet<String>) -> bool) -> HashSet
     let deadline = tokio::time::Instant::now() + Duration::from_secs(100);
     while !wanted(&titles) {
         assert!(tokio::time::Instant::now() < deadline, "{} came", titles.len());
-        if tokio::net::TcpStream::connect(&api.address).await.is_err() {
+        let Some(mut feed) = Feed::try_open(&api.address).await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
-        }
-        let mut feed = Feed::open(&api.address).await;
+        };
         feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
         while !wanted(&titles) {
             match feed.next(1).await {

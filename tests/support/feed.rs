@@ -29,9 +29,14 @@ pub enum Next {
 impl Feed {
     /// Opens a socket and says nothing.
     pub async fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::try_open(address).await.expect("the backend is there")
+    }
+
+    /// The same; None where nobody answers.
+    pub async fn try_open(address: &str) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
         let request = format!("ws://{address}/ws").into_client_request().unwrap();
-        Self { socket: client_async(request, stream).await.unwrap().0 }
+        Some(Self { socket: client_async(request, stream).await.ok()?.0 })
     }
 
     /// Follows as this user, from after `last`; waits for `ready`.
@@ -46,8 +51,9 @@ impl Feed {
         self.say(&json!({ "type": "auth", "token": token, "last_event_id": last }).to_string()).await;
     }
 
+    /// Sends a text; where the connection has broken, `next` tells.
     pub async fn say(&mut self, text: &str) {
-        self.socket.send(Message::text(text)).await.unwrap();
+        let _ = self.socket.send(Message::text(text)).await;
     }
 
     /// What comes next, in so many seconds.

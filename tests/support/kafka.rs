@@ -148,7 +148,8 @@ impl Broker {
 
     /// All that a topic holds now, each partition in its order.
     pub fn read(&self, topic: &str) -> Vec<Stored> {
-        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", self.address()).set("group.id", "none").create().unwrap();
         let wait = Duration::from_secs(10);
         let metadata = consumer.fetch_metadata(Some(topic), wait).unwrap();
         let mut list = TopicPartitionList::new();
