@@ -5,3 +5,4 @@ mod cli;
 mod migrate;
 mod rooms;
 mod stack;
+mod support;
