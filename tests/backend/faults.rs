@@ -82,6 +82,7 @@ async fn a_killed_backend_loses_nothing_that_it_has_accepted() {
     let mut program = Program::start(&database().await, &broker.address()).await;
     let api = Api::new(&program.address).as_new_user("ada").await;
     let accepted = Arc::new(std::sync::Mutex::new(HashSet::new()));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(100);
     let adding: Vec<_> = (0..4)
         .map(|worker| {
             let (api, accepted) = (api.clone(), Arc::clone(&accepted));
@@ -91,9 +92,10 @@ async fn a_killed_backend_loses_nothing_that_it_has_accepted() {
                     // As a person would: again, until it is accepted.
                     loop {
                         let sent = api.request("POST", "/api/videos").json(&video(&title)).send().await;
-                        if sent.is_ok_and(|response| response.status() == 201) {
+                        if sent.as_ref().is_ok_and(|response| response.status() == 201) {
                             break;
                         }
+                        assert!(tokio::time::Instant::now() < deadline, "not accepted: {sent:?}");
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     accepted.lock().unwrap().insert(title);

@@ -130,8 +130,8 @@ async fn every_wrong_field_is_named() {
     for (body, expected) in cases {
         assert_eq!(named(api.post("/api/videos", &body).await), (422, expected.to_owned()));
     }
-    assert_eq!(named(api.get("/api/videos?limit=0").await), (422, "limit: invalid".to_owned()));
-    assert_eq!(named(api.get("/api/videos?limit=101").await), (422, "limit: invalid".to_owned()));
+    assert_eq!(named(api.get("/api/videos?limit=0").await), (400, "limit: invalid".to_owned()));
+    assert_eq!(named(api.get("/api/videos?limit=101").await), (400, "limit: invalid".to_owned()));
     assert_eq!(named(api.get("/api/videos?limit=many").await), (400, "limit: invalid".to_owned()));
-    assert_eq!(named(api.get("/api/videos?cursor=made-up").await), (422, "cursor: invalid".to_owned()));
+    assert_eq!(named(api.get("/api/videos?cursor=made-up").await), (400, "cursor: invalid".to_owned()));
 }
