@@ -1,7 +1,11 @@
 import { expect, isLive, Person, test, toastOf, unique } from './support'
 
 test('a browser that was offline is told what it missed', async ({ world }) => {
+  // The browser itself complains, of whatever was on its way when the network went.
+  world.expectComplaint(/ERR_INTERNET_DISCONNECTED/)
   const ada = await Person.register('Ada')
+  // In an empty list a new video is shown at once, where nothing is that could move.
+  await ada.addVideo(unique('There already'))
   const page = await world.open(await Person.register('Grace'))
   const before = unique('Before the gap')
   await ada.addVideo(before)
