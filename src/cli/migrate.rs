@@ -82,7 +82,7 @@ enum Command {
 const FOLDER: &str = "app/backend/migrations";
 
 fn check_help() -> String {
-    let rules = Rule::ALL.iter().map(|rule| format!("  {rule:26} {}\n", rule.summary()));
+    let rules = Rule::ALL.iter().map(|rule| format!("  {rule:28} {}\n", rule.summary()));
     format!(
         "Rules:\n{}\nWhat does no harm in your case, allow with a reason, above its statement:\n  \
          -- streamify:allow drop-column no version has used it since 2.3\n  \

@@ -21,8 +21,7 @@ pub(super) fn apply(comments: &[Comment], statements: &[Statement], remarks: &mu
     let mut wrong = Vec::new();
     let mut allows = Vec::new();
     for comment in comments {
-        let statement = statements.iter().position(|statement| statement.end() > comment.start);
-        match read(comment, statement) {
+        match read(comment, statements) {
             Some(Ok(allow)) => allows.push(allow),
             Some(Err(remark)) => wrong.push(remark),
             None => {}
@@ -44,7 +43,7 @@ pub(super) fn apply(comments: &[Comment], statements: &[Statement], remarks: &mu
     }));
 }
 
-fn read(comment: &Comment, statement: Option<usize>) -> Option<Result<Allow, Remark>> {
+fn read(comment: &Comment, statements: &[Statement]) -> Option<Result<Allow, Remark>> {
     let rest = comment.text.trim_start().strip_prefix(MARK)?;
     let (start, rest) = (comment.start, rest.trim());
     let (name, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
@@ -58,6 +57,7 @@ fn read(comment: &Comment, statement: Option<usize>) -> Option<Result<Allow, Rem
             "write the reason after the rule's name",
         );
     }
+    let statement = statements.iter().position(|statement| statement.end() > start);
     Some(Ok(Allow { rule, statement, start, is_used: false }))
 }
 

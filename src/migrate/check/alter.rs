@@ -27,17 +27,18 @@ pub(super) fn table(review: &mut Review, mut cursor: Cursor) {
     if cursor.sees("all in tablespace") {
         return;
     }
-    cursor.skip(&["only"]);
-    let Some(table) = cursor.name() else {
+    let Some(table) = cursor.table() else {
         if let Some(token) = cursor.next() {
             review.unreadable(token.start, format!("`{}` is no name of a table", token.text));
         }
         return;
     };
-    cursor.skip(&["*"]);
     let is_exempt = review.made(&table);
     let mut altering = Altering { review, table: &table, is_exempt };
-    for action in pieces(cursor.rest(), ",") {
+    // PostgreSQL drops first, wherever it stands: what a constraint proved is gone for the other actions.
+    let drops = |action: &&[Token]| Cursor::new(action).sees("drop constraint");
+    let (drops, others): (Vec<_>, Vec<_>) = pieces(cursor.rest(), ",").into_iter().partition(drops);
+    for action in drops.into_iter().chain(others) {
         altering.action(action);
     }
 }
@@ -158,8 +159,8 @@ impl Altering<'_, '_, '_> {
             );
             self.warn(Rule::CheckValidated, token.start, self.blocked("every row is checked"), safer);
         }
-        // Without a value there is nothing to check, and PostgreSQL knows it.
-        if let Some(token) = column.references.filter(|_| column.has_value) {
+        // Without a default there is nothing to check, and PostgreSQL knows it; with `default null` it looks all the same.
+        if let Some(token) = column.references.filter(|_| column.has_value || column.has_default) {
             let what =
                 format!("whoever writes to `{}` or to what it refers to waits until every row is checked", self.table);
             let safer = format!(
@@ -209,7 +210,7 @@ impl Altering<'_, '_, '_> {
             if !self.review.history.proves(self.table, &column) {
                 let safer = format!(
                     "`add constraint c check ({column} is not null) not valid`, and `validate constraint c` in the next \
-                     migration; after it this looks at no row, and c can be dropped"
+                     migration; then this looks at no row. Drop c by a statement of its own"
                 );
                 self.warn(Rule::SetNotNull, start, self.blocked("every row is checked"), safer);
             }

@@ -145,6 +145,8 @@ pub(super) struct Column<'t, 'a> {
     pub computed: Option<String>,
     /// Whether rows get a value at all.
     pub has_value: bool,
+    /// Whether it says what value, be it null.
+    pub has_default: bool,
     /// Whether the value is generated, by an identity or from other columns.
     pub is_generated: bool,
     pub not_null: Option<&'t Token<'a>>,
@@ -194,13 +196,15 @@ impl<'t, 'a> Column<'t, 'a> {
         } else if cursor.eat("references") {
             self.references.get_or_insert(first);
         } else if cursor.eat("generated") {
+            self.has_value = true;
             let how = if part.iter().any(|token| token.is("identity")) { "identity" } else { "generated" };
             // A virtual column is computed when it is read.
             if part.iter().any(|token| token.is("identity") || token.is("stored")) {
                 self.generate(how);
             }
-        } else if cursor.eat("default") && !cursor.sees("null") {
-            self.has_value = true;
+        } else if cursor.eat("default") {
+            self.has_default = true;
+            self.has_value |= !cursor.sees("null");
             self.computed = self.computed.take().or_else(|| volatile(cursor.rest()));
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, shown: &Path) -> Result<Folder> {
     for entry in entries {
         let entry = entry.or_fail(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".sql") || !entry.path().is_file() {
+        if name.strip_suffix(".sql").is_none() || !entry.path().is_file() {
             continue;
         }
         let Some((number, _)) = name.split_once('_') else {

@@ -218,7 +218,7 @@ impl Review<'_> {
             "drop" => self.drop(first.start, cursor),
             "truncate" => {
                 cursor.eat("table");
-                for table in cursor.names() {
+                for table in cursor.tables() {
                     if self.made(&table) {
                         continue;
                     }
@@ -271,7 +271,7 @@ impl Review<'_> {
             self.concurrently(start);
         } else if cursor.eat("table") {
             cursor.eat("if exists");
-            for table in cursor.names() {
+            for table in cursor.tables() {
                 self.history.forget(&table);
                 if self.made(&table) {
                     continue;
@@ -330,6 +330,7 @@ impl Review<'_> {
                 }
                 "`refresh materialized view concurrently`; it needs a unique index on the view"
             }
+            _ if cursor.table().is_some_and(|table| self.made(&table)) => return,
             _ => "leave the order of rows to indexes; where it must be, do it while the app is down, with an allow",
         };
         self.remark(

@@ -184,19 +184,27 @@ impl<'t, 'a> Cursor<'t, 'a> {
         Some(name)
     }
 
-    /// Names between commas, each perhaps with `only` before it or `*` after it.
-    pub fn names(&mut self) -> Vec<Name> {
-        let mut names = Vec::new();
-        loop {
-            self.skip(&["only"]);
-            let Some(name) = self.name() else { break };
-            names.push(name);
-            self.skip(&["*"]);
+    /// A table: `t`, `only t`, `only (t)` or `t *`.
+    pub fn table(&mut self) -> Option<Name> {
+        let is_alone = self.eat("only");
+        let name = match self.brackets().filter(|_| is_alone) {
+            Some(inner) => Cursor::new(inner).name(),
+            None => self.name(),
+        };
+        self.eat("*");
+        name
+    }
+
+    /// Tables between commas.
+    pub fn tables(&mut self) -> Vec<Name> {
+        let mut tables = Vec::new();
+        while let Some(table) = self.table() {
+            tables.push(table);
             if !self.eat(",") {
                 break;
             }
         }
-        names
+        tables
     }
 
     /// What is between the brackets that come next, stepping over them.

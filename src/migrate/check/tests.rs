@@ -70,7 +70,7 @@ fn a_new_migration_is_found_only_for_what_is_still_to_be_written() {
 #[test]
 fn dropped_columns_and_tables() {
     bad(Rule::DropColumn, "alter table t   ¦drop column a;");
-    bad(Rule::DropColumn, "alter table if exists only public.t *\n  ¦drop a cascade");
+    bad(Rule::DropColumn, "alter table if exists only (public.t) *\n  ¦drop a cascade");
     bad(Rule::DropColumn, "alter table t drop constraint if exists c, ¦drop if exists \"A\"");
     bad(Rule::DropTable, "/* ü */ drop table if exists ¦t cascade");
     assert_eq!(one("drop table a, s.b"), [(Rule::DropTable, 1, 12), (Rule::DropTable, 1, 15)]);
@@ -148,7 +148,8 @@ fn constraints_that_look_at_every_row() {
     good(&["alter table t add constraint c check (a > 0) no inherit not valid", "alter table t validate constraint c"]);
     // Nothing to check where the new column has no value in any row.
     good(&["alter table t add column a int references b (id)"]);
-    good(&["alter table t add column a int default null references b (id) on delete set default"]);
+    good(&["alter table t add column a int references b (id) on delete set default"]);
+    bad(Rule::ForeignKeyValidated, "alter table t add column a int default null ¦references b (id)");
 }
 
 #[test]
@@ -177,10 +178,12 @@ fn constraints_that_build_an_index() {
 fn not_null_of_old_columns() {
     let (add, validate) =
         ("alter table t add constraint c check ((a is not null)) not valid", "alter table t validate constraint c");
-    let set = "alter table t alter a set not null, drop constraint c";
+    let set = "alter table t alter a set not null; alter table t drop constraint c";
     bad(Rule::SetNotNull, &set.replace("alter a", "¦alter a"));
     bad(Rule::SetNotNull, "alter table t ¦add constraint n not null a");
     good(&[add, validate, set]);
+    let at_once = "alter table t alter a set not null, drop constraint c";
+    assert_eq!(found(&[add, validate, at_once]), [(Rule::SetNotNull, 1, 15)], "the drop comes first");
     good(&["alter table t add constraint n not null a not valid", "alter table t validate constraint n"]);
     for unproven in [
         "alter table t add constraint c check (a is not null or b) not valid",
@@ -201,13 +204,17 @@ fn added_columns() {
     bad(Rule::VolatileDefault, "alter table t ¦add column a uuid not null default gen_random_uuid()");
     bad(Rule::VolatileDefault, "alter table t ¦add a bigserial");
     bad(Rule::VolatileDefault, "alter table t ¦add a int generated always as (b * 2) stored");
+    good(&["alter table t add column a int not null generated always as (1) virtual"]);
     good(&["alter table t add column a text, alter column a set default gen_random_uuid()::text"]);
     good(&["alter table t add column a timestamptz not null default now(), add b varchar(20) default 'x'"]);
 }
 
 #[test]
 fn emptied_and_rewritten_tables() {
-    assert_eq!(one("truncate table only a *, b restart identity"), [(Rule::Truncate, 1, 21), (Rule::Truncate, 1, 26)]);
+    assert_eq!(
+        one("truncate table only (a), b * restart identity"),
+        [(Rule::Truncate, 1, 22), (Rule::Truncate, 1, 26)]
+    );
     for sql in ["¦vacuum full t", "¦vacuum (analyze, full) t", "¦cluster t using i", "¦refresh materialized view v"]
     {
         bad(Rule::RewriteTable, sql);
@@ -224,7 +231,7 @@ fn what_a_migration_makes_itself_is_nobodys_yet() {
         alter table u rename a to b;
         alter table u add column c uuid not null default gen_random_uuid();
         truncate u;
-        create temp table x as select 1; drop table x;
+        create temp table x as select 1; cluster x using y; drop table x;
         select a into y from u; drop table y;
         with z as (insert into u values (1) returning a) select * into w from z; drop table w;
         create materialized view m as select 1; create unique index on m (a); refresh materialized view m"]);
@@ -272,7 +279,7 @@ fn what_cannot_be_read_is_found_with_its_place() {
         "¦\\connect x",
         "¦\u{feff}select 1",
         "alter table t ¦dorp column a",
-        "alter table ¦(t) add a int",
+        "alter table ¦1 add a int",
     ] {
         bad(Rule::Unreadable, sql);
     }
