@@ -90,6 +90,8 @@ pub(super) struct Review<'h> {
     pub unvalidated: Vec<(Name, String)>,
     /// Why `concurrently` is refused here, and the way out.
     refusal: Option<(&'static str, &'static str)>,
+    /// sqlx runs the file in a transaction.
+    is_wrapped: bool,
     statement: usize,
     pub remarks: Vec<Remark>,
 }
@@ -118,6 +120,7 @@ pub(super) fn review(statements: &[Statement], no_transaction: bool, history: &m
         views,
         unvalidated: Vec::new(),
         refusal,
+        is_wrapped: !no_transaction,
         statement: 0,
         remarks: Vec::new(),
     };
@@ -234,6 +237,16 @@ impl Review<'_> {
             }
             "reindex" => self.reindex(first.start, cursor),
             "vacuum" | "cluster" | "refresh" => self.rewrite(first, cursor),
+            "commit" | "end" | "abort" | "rollback"
+                if self.is_wrapped && !statement.tokens.iter().any(|one| one.is("to")) =>
+            {
+                self.remark(
+                    Rule::EndsTransaction,
+                    first.start,
+                    "it ends the transaction of this file: a failure after it leaves the schema changed and nothing recorded",
+                    "take `begin` and `commit` out: sqlx makes the file one transaction",
+                );
+            }
             "select" | "with" => self.select_into(cursor.rest()),
             _ => {}
         }

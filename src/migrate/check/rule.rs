@@ -38,6 +38,7 @@ rules! {
     ChangeType "change-type" "a column's type is changed",
     IndexNotConcurrent "index-not-concurrent" "an index is built without `concurrently`",
     ConcurrentlyInTransaction "concurrently-in-transaction" "`concurrently` where PostgreSQL refuses it",
+    EndsTransaction "ends-transaction" "`commit` or `rollback` in a file that is a transaction already",
     ForeignKeyValidated "foreign-key-validated" "a foreign key without `not valid`",
     CheckValidated "check-validated" "a check constraint without `not valid`",
     ValidateWithAdd "validate-with-add" "a constraint is validated in the migration that adds it",

@@ -132,6 +132,14 @@ fn concurrently_needs_a_file_of_its_own_outside_transactions() {
 }
 
 #[test]
+fn a_file_does_not_end_its_own_transaction() {
+    bad(Rule::EndsTransaction, "begin; select 1; ¦commit");
+    bad(Rule::EndsTransaction, "¦rollback; select 1");
+    good(&["savepoint s; select 1; rollback to s; release savepoint s"]);
+    good(&["-- no-transaction\nbegin; select 1; commit"]);
+}
+
+#[test]
 fn constraints_that_look_at_every_row() {
     bad(
         Rule::ForeignKeyValidated,
