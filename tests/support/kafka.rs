@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -132,6 +133,17 @@ impl Broker {
         }
     }
 
+    /// Makes a topic of one's own; gives its name.
+    pub fn make_topic(&self, partitions: i32) -> String {
+        let name = topic();
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
+        let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        let options = AdminOptions::new();
+        let made = block_on(admin.create_topics([&topic], &options));
+        assert!(made.unwrap()[0].is_ok());
+        name
+    }
+
     /// Writes messages (key, value, milliseconds since 1970) to a topic, and waits until the broker has them.
     pub fn write(&self, topic: &str, messages: &[(String, String, i64)]) {
         let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> = ClientConfig::new()
@@ -178,6 +190,11 @@ impl Broker {
         }
         stored
     }
+}
+
+/// For tests without a runtime of their own.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// A topic of one's own.
