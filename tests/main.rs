@@ -2,6 +2,8 @@
 
 mod backend;
 mod cli;
+mod kafka;
 mod migrate;
 mod rooms;
 mod stack;
+mod support;

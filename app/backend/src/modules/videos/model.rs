@@ -42,7 +42,7 @@ pub(crate) struct NewVideo {
     #[schema(max_length = 5000)]
     pub(crate) description: String,
     /// `http` or `https`.
-    #[schema(max_length = 2000, format = "uri", pattern = "^https?://", example = "https://example.com/sea.mp4")]
+    #[schema(max_length = 2000, pattern = "^https?://", example = "https://example.com/sea.mp4")]
     pub(crate) url: String,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct VideoChange {
     pub(crate) title: Option<String>,
     #[schema(max_length = 5000)]
     pub(crate) description: Option<String>,
-    #[schema(max_length = 2000, format = "uri", pattern = "^https?://")]
+    #[schema(max_length = 2000, pattern = "^https?://")]
     pub(crate) url: Option<String>,
 }
 
