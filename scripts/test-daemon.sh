@@ -34,7 +34,7 @@ start() {
   # A limit of its own: an inherited low one would stop a hundred containers.
   ulimit -n 1048576 2>/dev/null || true
   setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
-    --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=26" \
+    --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=24" \
     --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null &
   for _ in $(seq 150); do
     if answers; then echo "unix://$socket"; return; fi

@@ -1,6 +1,7 @@
 use super::super::{Context, Outcome};
-use crate::failure::Result;
-use crate::stack::{Grade, diagnose};
+use super::runtime::{Chosen, choose};
+use crate::failure::{Kind, Result};
+use crate::stack::{Finding, Grade, diagnose, docker};
 use crate::terminal::Table;
 
 /// Check what the local stack needs, and say how to mend it
@@ -8,8 +9,20 @@ use crate::terminal::Table;
 #[command(after_help = "Examples:\n  streamify dev doctor\n  streamify dev doctor --output json")]
 pub(super) struct Arguments {}
 
-pub(super) fn run(_: &Arguments, context: &Context) -> Result<Outcome> {
-    let findings = diagnose(context.settings()?);
+pub(super) async fn run(_: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
+    let settings = context.settings()?;
+    let findings = match choose(choice, context).await {
+        Ok(Chosen::Docker(place)) => docker::diagnose(&place.engine, place.project().ok(), &settings.environment).await,
+        Ok(Chosen::Embedded) => diagnose(settings),
+        // That no daemon answers is a finding, with everything that was tried.
+        Err(failure) if failure.kind == Kind::Unreachable => vec![Finding {
+            check: "daemon",
+            grade: Grade::Fail,
+            found: failure.to_string(),
+            remedy: failure.hints.first().cloned(),
+        }],
+        Err(failure) => return Err(failure),
+    };
     context.terminal.result(
         |paint| {
             let mut table = Table::new(["check", "result", "found"]);

@@ -17,6 +17,7 @@ mod runtime;
 mod stats;
 mod top;
 mod up;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -73,6 +74,7 @@ enum Command {
     Run(run::Arguments),
     Build(build::Arguments),
     Pull(pull::Arguments),
+    Watch(watch::Arguments),
     Top(top::Arguments),
     Stats(stats::Arguments),
     Events(events::Arguments),
@@ -110,13 +112,14 @@ async fn dispatch(arguments: &Arguments, context: &Context) -> Result<Outcome> {
         Command::Run(arguments) => run::run(arguments, choice, context).await,
         Command::Build(arguments) => build::run(arguments, choice, context).await,
         Command::Pull(arguments) => pull::run(arguments, choice, context).await,
+        Command::Watch(arguments) => watch::run(arguments, choice, context).await,
         Command::Top(arguments) => top::run(arguments, choice, context).await,
         Command::Stats(arguments) => stats::run(arguments, choice, context).await,
         Command::Events(arguments) => events::run(arguments, choice, context).await,
         Command::Port(arguments) => port::run(arguments, choice, context).await,
         Command::Down(arguments) => down::run(arguments, choice, context).await,
         Command::Reset(arguments) => down::reset(arguments, choice, context).await,
-        Command::Doctor(arguments) => doctor::run(arguments, context),
+        Command::Doctor(arguments) => doctor::run(arguments, choice, context).await,
         Command::Config(arguments) => config::run(arguments, choice, context),
         // Handled before there is a runtime with threads.
         Command::Supervise => Ok(Outcome::Done),

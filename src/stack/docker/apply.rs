@@ -28,6 +28,9 @@ use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::stack::compose::model::{Condition, Project};
 
+/// More failures of one run than these are only counted.
+const MOST_CAUSES: usize = 6;
+
 /// Where a service is on its way.
 #[derive(Clone, Debug, Default)]
 struct Progress {
@@ -498,13 +501,22 @@ pub(super) fn together(mut failures: Vec<Failure>) -> Result<()> {
     // What merely waited for a failed one says nothing new.
     failures.sort_by_key(|failure| failure.message.contains("was not started"));
     let mut first = failures.remove(0);
+    let mut more = 0;
     for other in failures {
-        first.causes.push(other.to_string());
+        // A whole stack that fails for one reason should not hide it below a hundred repetitions.
+        if first.causes.len() < MOST_CAUSES {
+            first.causes.push(other.to_string());
+        } else {
+            more += 1;
+        }
         for hint in other.hints {
-            if !first.hints.contains(&hint) {
+            if !first.hints.contains(&hint) && first.hints.len() < MOST_CAUSES {
                 first.hints.push(hint);
             }
         }
+    }
+    if more > 0 {
+        first.causes.push(format!("and {more} more"));
     }
     Err(first)
 }

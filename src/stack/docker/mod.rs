@@ -10,6 +10,7 @@ mod blueprint;
 mod build;
 mod credentials;
 mod discovery;
+mod doctor;
 mod down;
 mod engine;
 mod entries;
@@ -30,8 +31,10 @@ mod ports;
 mod settle;
 mod stack;
 mod tracker;
+mod watch;
 
 pub use attach::{Command, exec, has_terminal};
+pub use doctor::diagnose;
 pub use down::{Remains, down, remains, stop_all};
 pub use engine::{ApiVersion, Engine};
 pub use entries::{Entry, Happening, Processes, Usage, entries, happenings, nth, restart, running, top, usage};
