@@ -20,8 +20,25 @@ answers() { curl -fsS --max-time 2 --unix-socket "$socket" http://docker/_ping >
 # A bridge of its own: the default one belongs to the machine's own daemon, where there is one.
 bridge="stfy$(printf '%s' "$folder" | cksum | cut -c1-6)"
 
+# An image for tests of the engine: Debian's static busybox and nothing else. It needs no registry.
+image() {
+  local name=streamify-test/box:1
+  curl -fsS --unix-socket "$socket" "http://docker/images/$name/json" >/dev/null 2>&1 && return
+  local busybox root
+  busybox=$(command -v busybox) || { echo "there is no busybox: apt-get install busybox-static" >&2; exit 1; }
+  root=$(mktemp -d)
+  mkdir -p "$root"/{bin,etc,proc,run,tmp,var,data}
+  cp "$busybox" "$root/bin/busybox"
+  "$root/bin/busybox" --list | while read -r applet; do
+    [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+  done
+  tar -C "$root" -c . | curl -fsS --unix-socket "$socket" -X POST -T - -o /dev/null \
+    "http://docker/images/create?fromSrc=-&repo=${name%:*}&tag=${name#*:}&changes=CMD%20%5B%22sh%22%5D"
+  rm -rf "$root"
+}
+
 start() {
-  if pid >/dev/null && answers; then echo "unix://$socket"; return; fi
+  if pid >/dev/null && answers; then image; echo "unix://$socket"; return; fi
   command -v dockerd >/dev/null || { echo "there is no dockerd: apt-get install docker.io" >&2; exit 1; }
   [ "$(id -u)" = 0 ] || { echo "a daemon needs root" >&2; exit 1; }
   mkdir -p "$folder"
@@ -37,7 +54,7 @@ start() {
     --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=24" \
     --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null &
   for _ in $(seq 150); do
-    if answers; then echo "unix://$socket"; return; fi
+    if answers; then image; echo "unix://$socket"; return; fi
     sleep 0.2
   done
   tail -20 "$folder/dockerd.log" >&2

@@ -1,0 +1,7 @@
+//! The Docker runtime, on a real daemon.
+
+mod commands;
+mod failures;
+mod interop;
+mod lifecycle;
+mod support;
