@@ -198,7 +198,7 @@ fn environment(service: &mut Service, node: Option<&Node>, variables: &Variables
             continue;
         }
         let place = place_of(node, &["env_file"], index);
-        let source = files.read(path, place.as_ref())?;
+        let source = files.read_private(path, place.as_ref())?;
         let read = match file.format.as_str() {
             "" | ".env" => dotenv::parse(&source, &lookup, &mut found),
             "raw" => dotenv::parse_raw(&source, &lookup, &mut found),
@@ -224,7 +224,7 @@ fn labels(service: &mut Service, node: Option<&Node>, files: &mut Files<'_>) -> 
     let mut labels = Variables::new();
     for (index, file) in service.label_file.iter().enumerate() {
         let place = place_of(node, &["label_file"], index);
-        let source = files.read(Path::new(file), place.as_ref())?;
+        let source = files.read_private(Path::new(file), place.as_ref())?;
         let known = labels.clone();
         if let Err(problem) = dotenv::parse(&source, &|name| known.get(name).cloned(), &mut labels) {
             return files.stop(problem);

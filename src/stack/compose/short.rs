@@ -275,11 +275,9 @@ pub(super) fn command_line(text: &str) -> Result<CommandLine, &'static str> {
 mod tests {
     use super::*;
     use crate::stack::compose::tree::Source;
-    use std::path::PathBuf;
-    use std::rc::Rc;
 
     fn place() -> Place {
-        Place::of_file(&Rc::new(Source { path: PathBuf::from("compose.yaml"), text: String::new() }))
+        Place::of_file(&Source::named("compose.yaml"))
     }
 
     fn summary(node: &Node, keys: &[&str]) -> String {
