@@ -1,7 +1,7 @@
 //! The Compose loader held against Docker Compose itself: the same verdict on every file, and equal meaning.
 //!
 //! `files/valid` and `files/invalid` hold a case each: a file, or a folder whose files belong together. Comments at its
-//! head (or a file `case`) give `# arguments:` for both programs and `# environment:`. Docker Compose is built once by
+//! head (or a file `case`) give `# arguments:` for both programs, `# services:` and `# environment:`. Docker Compose is built once by
 //! `scripts/compose-peer.sh`.
 
 mod equal;
@@ -27,6 +27,7 @@ struct Case {
     name: String,
     folder: PathBuf,
     arguments: Vec<String>,
+    services: Vec<String>,
     environment: BTreeMap<String, String>,
 }
 
@@ -42,22 +43,25 @@ impl Case {
             (path.parent().unwrap().to_path_buf(), path.to_path_buf(), vec!["-f".to_owned(), file])
         };
         let mut environment = BTreeMap::new();
+        let mut services = Vec::new();
         for line in fs::read_to_string(main).unwrap().lines().take_while(|line| line.starts_with('#')) {
             if let Some(list) = line.strip_prefix("# arguments:") {
                 arguments.extend(list.split_whitespace().map(str::to_owned));
+            } else if let Some(list) = line.strip_prefix("# services:") {
+                services.extend(list.split_whitespace().map(str::to_owned));
             } else if let Some(list) = line.strip_prefix("# environment:") {
                 let pairs = list.split_whitespace().map(|pair| pair.split_once('=').unwrap());
                 environment.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
             }
         }
-        Self { name, folder, arguments, environment }
+        Self { name, folder, arguments, services, environment }
     }
 
     fn run(&self, program: &Path, before: &[&str], after: &[&str]) -> Output {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", "/home/somebody").env("PWD", &self.folder).envs(&self.environment);
-        command.args(before).args(&self.arguments).args(after).output().unwrap()
+        command.args(before).args(&self.arguments).args(after).args(&self.services).output().unwrap()
     }
 
     fn ours(&self) -> Output {

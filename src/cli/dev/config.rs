@@ -12,8 +12,12 @@ use crate::terminal::Output;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify dev config\n  \
                         streamify dev config -f compose.yaml -f compose.debug.yaml --profile tools\n  \
+                        streamify dev config backend --output json\n  \
                         streamify dev config --images")]
 pub(super) struct Arguments {
+    /// Only these services, and what they depend on
+    #[arg(value_name = "SERVICE")]
+    service: Vec<String>,
     #[command(flatten)]
     selection: Selection,
     /// Only the names of the services
@@ -54,8 +58,9 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Loads the project and tells what is worth a word about its files.
-    pub(super) fn load(&self, context: &Context) -> Result<Project> {
+    /// Loads the project, or only some services with what they depend on, and tells what is worth a word about its
+    /// files.
+    pub(super) fn load(&self, services: &[String], context: &Context) -> Result<Project> {
         let here = context.flags.directory.clone().unwrap_or_else(|| PathBuf::from("."));
         let here = std::path::absolute(&here)
             .map_err(|error| Failure::usage(format!("can't use the path {}", here.display())).because(&error))?;
@@ -66,6 +71,8 @@ impl Selection {
             directory: self.project_directory.clone(),
             environment_files: self.env_file.clone(),
             profiles: self.profile.clone(),
+            services: services.to_vec(),
+            without_dependencies: false,
             environment: context.environment.variables().clone(),
         })?;
         let report = context.terminal.report();
@@ -77,7 +84,7 @@ impl Selection {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    let project = arguments.selection.load(context)?;
+    let project = arguments.selection.load(&arguments.service, context)?;
     let names: Option<Vec<String>> = if arguments.services {
         Some(project.services.keys().cloned().collect())
     } else if arguments.images {

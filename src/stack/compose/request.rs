@@ -23,6 +23,11 @@ pub struct Request {
     pub environment_files: Vec<PathBuf>,
     /// `--profile`: active profiles. Empty: `COMPOSE_PROFILES`.
     pub profiles: Vec<String>,
+    /// The services that a command names: only these are loaded, with what they depend on, whether their profiles are
+    /// active or not. Empty: all that the profiles select.
+    pub services: Vec<String>,
+    /// `--no-deps`: the named services without what they depend on.
+    pub without_dependencies: bool,
     /// The environment. Its variables win over those of files.
     pub environment: Variables,
 }
