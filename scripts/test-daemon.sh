@@ -43,6 +43,12 @@ start() {
   [ "$(id -u)" = 0 ] || { echo "a daemon needs root" >&2; exit 1; }
   mkdir -p "$folder"
   rm -f "$folder/docker.pid"
+  # After a crash a process id may still be listed as one that has ended and that nobody has asked about.
+  local containerd
+  containerd=$(cat "$folder/exec/containerd/containerd.pid" 2>/dev/null || true)
+  if [ -n "$containerd" ] && [ -z "$(tr '\0' ' ' <"/proc/$containerd/cmdline" 2>/dev/null)" ]; then
+    rm -f "$folder/exec/containerd/containerd.pid"
+  fi
   # Loopback in containers needs forwarding, which dockerd itself turns on.
   ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
   local number=$((0x$(printf '%s' "$folder" | md5sum | cut -c1-2) % 200 + 20))
@@ -72,6 +78,13 @@ stop() {
     kill "$daemon"
     for _ in $(seq 100); do kill -0 "$daemon" 2>/dev/null || break; sleep 0.1; done
   fi
+  # Where it had been killed, what it had started may still be there: known by the folder in its arguments.
+  local process
+  for process in /proc/[0-9]*; do
+    if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q -- "$folder/exec/"; then
+      kill -9 "${process#/proc/}" 2>/dev/null || true
+    fi
+  done
   ip link delete "$bridge" 2>/dev/null || true
   grep -o " $folder/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
   rm -rf "$folder"

@@ -2,6 +2,7 @@
 
 mod backend;
 mod cli;
+mod compose;
 mod docker;
 mod kafka;
 mod migrate;

@@ -12,8 +12,12 @@ use crate::terminal::Output;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify dev config\n  \
                         streamify dev config -f compose.yaml -f compose.debug.yaml --profile tools\n  \
+                        streamify dev config backend --output json\n  \
                         streamify dev config --images")]
 pub(super) struct Arguments {
+    /// Only these services, and what they depend on
+    #[arg(value_name = "SERVICE")]
+    service: Vec<String>,
     #[command(flatten)]
     selection: Selection,
     /// Only the names of the services
@@ -51,9 +55,9 @@ struct Selection {
 }
 
 impl Selection {
-    /// Loads the project and tells what is worth a word about its files. What is not said here is taken from in front
-    /// of the command: `dev -f FILE config`.
-    fn load(&self, choice: &super::Choice, context: &Context) -> Result<Project> {
+    /// Loads the project, or only some services with what they depend on, and tells what is worth a word about its
+    /// files. What is not said here is taken from in front of the command: `dev -f FILE config`.
+    fn load(&self, services: &[String], choice: &super::Choice, context: &Context) -> Result<Project> {
         let here = context.flags.directory.clone().unwrap_or_else(|| PathBuf::from("."));
         let here = std::path::absolute(&here)
             .map_err(|error| Failure::usage(format!("can't use the path {}", here.display())).because(&error))?;
@@ -64,6 +68,8 @@ impl Selection {
             directory: self.project_directory.clone().or_else(|| choice.directory.clone()),
             environment_files: if self.env_file.is_empty() { choice.env_files.clone() } else { self.env_file.clone() },
             profiles: choice.active.clone(),
+            services: services.to_vec(),
+            without_dependencies: false,
             environment: context.environment.variables().clone(),
         })?;
         let report = context.terminal.report();
@@ -75,7 +81,7 @@ impl Selection {
 }
 
 pub(super) fn run(arguments: &Arguments, choice: &super::Choice, context: &Context) -> Result<Outcome> {
-    let project = arguments.selection.load(choice, context)?;
+    let project = arguments.selection.load(&arguments.service, choice, context)?;
     let names: Option<Vec<String>> = if arguments.services {
         Some(project.services.keys().cloned().collect())
     } else if arguments.images {

@@ -83,6 +83,8 @@ async fn place(choice: &Choice, context: &Context) -> Result<Place> {
         directory: choice.directory.clone(),
         environment_files: choice.env_files.clone(),
         profiles: choice.active.clone(),
+        services: Vec::new(),
+        without_dependencies: false,
         environment: settings.environment.variables().clone(),
     };
     let loaded = tokio::task::spawn_blocking(move || compose::load(&request));

@@ -2,13 +2,13 @@
 //!
 //! `NAME=value` a line, `export` before it or not, `:` instead of `=`; values bare (up to ` #`), in single quotes (as
 //! they are) or in double quotes (with escapes and, like bare ones, with variables); both kinds of quotes go over
-//! lines. `NAME` alone takes the value that it has already.
+//! lines. `NAME` alone takes the value that it has already. Values may be secret: no message shows one.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::problem::{Outcome, Problem};
-use super::template::Template;
+use super::template::{Fault, Template};
 use super::tree::{Place, Source};
 
 /// Reads a file; `known` gives the variables that come before those of the file itself.
@@ -55,7 +55,7 @@ pub(super) fn parse_raw(
             return Err(Problem::new(&place, "a name must stand before the `=`"));
         }
         if name.contains([' ', '\t']) {
-            return Err(Problem::new(&place, format!("the name `{name}` must not have spaces")));
+            return Err(Problem::new(&place, "a variable's name must not have spaces"));
         }
         if let Some(value) = value.map(str::to_owned).or_else(|| known(name)) {
             variables.insert(name.to_owned(), value);
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
                 .hint("Lines are `NAME=value`; a value over several lines stands in quotes."));
         }
         if name.contains(' ') {
-            return Err(Problem::new(&self.place(self.at), format!("the name `{name}` must not have spaces")));
+            return Err(Problem::new(&self.place(self.at), "a variable's name must not have spaces"));
         }
         let has_value = matches!(rest.as_bytes().get(end), Some(b'=' | b':'));
         self.at += end + usize::from(end < rest.len());
@@ -138,10 +138,17 @@ impl<'a> Reader<'a> {
                 self.fill(line.split(" #").next().unwrap_or_default().trim_end(), variables)
             }
         };
-        filled.map_err(|fault| Problem::new(&self.place(start), fault.message()).hint(fault.hint()))
+        filled.map_err(|fault| {
+            let message = match &fault {
+                // The text is part of a value, which may be secret.
+                Fault::Malformed(_) => "a `$` in the value begins no variable".to_owned(),
+                Fault::Required { .. } => fault.message(),
+            };
+            Problem::new(&self.place(start), message).hint(fault.hint())
+        })
     }
 
-    fn fill(&self, text: &str, variables: &BTreeMap<String, String>) -> Result<String, super::template::Fault> {
+    fn fill(&self, text: &str, variables: &BTreeMap<String, String>) -> Result<String, Fault> {
         Template::new(&|name| (self.known)(name).or_else(|| variables.get(name).cloned())).fill(text)
     }
 }
@@ -214,7 +221,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn source(text: &str) -> Rc<Source> {
-        Rc::new(Source { path: PathBuf::from(".env"), text: text.to_owned() })
+        Rc::new(Source { path: PathBuf::from(".env"), text: text.to_owned(), private: true })
     }
 
     fn read(text: &str) -> Outcome<BTreeMap<String, String>> {

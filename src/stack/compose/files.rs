@@ -1,5 +1,6 @@
 //! Files read and merged into one written-out document: interpolation, `include`, `extends`, several files.
 
+mod aliases;
 mod extends;
 mod include;
 
@@ -57,9 +58,17 @@ impl Files<'_> {
         Err(Stopped)
     }
 
-    /// Reads a file; `asked` is the place that names it, where one does.
+    /// Reads a Compose file; `asked` is the place that names it, where one does.
     pub(super) fn read(&mut self, path: &Path, asked: Option<&Place>) -> Step<Rc<Source>> {
-        let shown = path.strip_prefix(self.here).unwrap_or(path).to_path_buf();
+        self.read_as(path, asked, false)
+    }
+
+    /// Reads a file with variables.
+    pub(super) fn read_private(&mut self, path: &Path, asked: Option<&Place>) -> Step<Rc<Source>> {
+        self.read_as(path, asked, true)
+    }
+
+    fn read_as(&mut self, path: &Path, asked: Option<&Place>, private: bool) -> Step<Rc<Source>> {
         let text = if path == Path::new("-") {
             std::io::read_to_string(std::io::stdin())
         } else {
@@ -67,17 +76,27 @@ impl Files<'_> {
                 String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not text in UTF-8"))
             })
         };
-        match text {
-            Ok(text) => Ok(Rc::new(Source { path: shown, text })),
-            Err(error) => {
-                let message = format!("can't read {}: {error}", shown.display());
-                let place = asked
-                    .cloned()
-                    .unwrap_or_else(|| Place::of_file(&Rc::new(Source { path: shown.clone(), text: String::new() })));
-                let hint = neighbour(path).map(|name| format!("Did you mean `{name}`?"));
-                self.stop(Problem { place, message, hint })
-            }
-        }
+        let shown = self.shown(path);
+        let error = match text {
+            Ok(text) => return Ok(Rc::new(Source { path: shown.into(), text, private })),
+            Err(error) => error,
+        };
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let (place, message) = match asked {
+            Some(place) if missing => (place.clone(), format!("there is no file {shown}")),
+            Some(place) => (place.clone(), format!("can't read {shown}: {error}")),
+            None => (
+                Place::of_file(&Source::named(shown)),
+                if missing { "there is no such file".to_owned() } else { format!("can't be read: {error}") },
+            ),
+        };
+        let hint = neighbour(path).map(|name| format!("Did you mean `{name}`?"));
+        self.stop(Problem { place, message, hint })
+    }
+
+    /// A path as people see it.
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(self.here).unwrap_or(path).display().to_string()
     }
 
     /// Reads and merges the files of a project.
@@ -94,9 +113,7 @@ impl Files<'_> {
             first.get_or_insert_with(|| Place::of_file(&source));
             document = self.file(&source, path, scope, document)?;
         }
-        let place = first.unwrap_or_else(|| {
-            Place::of_file(&Rc::new(Source { path: PathBuf::from("compose.yaml"), text: String::new() }))
-        });
+        let place = first.unwrap_or_else(|| Place::of_file(&Source::named("compose.yaml")));
         let Some(mut document) = document else {
             return self.stop(
                 Problem::new(&place, "the file is empty")
@@ -155,6 +172,7 @@ impl Files<'_> {
             }
             let problems = interpolate::document(document, &|name| variables.get(name).cloned(), &mut self.notes);
             self.checked(problems)?;
+            self.aliases(document)?;
         }
         Ok(documents)
     }

@@ -13,7 +13,7 @@ use super::model::{
 };
 use super::normalise;
 use super::problem::{Outcome, Problem};
-use super::request::{Resolved, normal_name};
+use super::request::{Request, Resolved, normal_name};
 use super::template::Template;
 use super::tree::{Map, Node, Place};
 use super::unsupported;
@@ -61,7 +61,13 @@ pub(super) fn project_name(resolved: &Resolved, files: &mut Files<'_>) -> Step<S
 }
 
 /// Makes a merged document a project.
-pub(super) fn project(mut document: Node, name: String, resolved: Resolved, files: &mut Files<'_>) -> Step<Project> {
+pub(super) fn project(
+    mut document: Node,
+    name: String,
+    resolved: Resolved,
+    request: &Request,
+    files: &mut Files<'_>,
+) -> Step<Project> {
     let problems = normalise::document(&mut document, &name, &resolved.variables, &mut files.notes);
     if !problems.is_empty() {
         files.problems.extend(problems);
@@ -75,12 +81,17 @@ pub(super) fn project(mut document: Node, name: String, resolved: Resolved, file
     project.directory = resolved.directory;
     project.files = resolved.files;
     project.environment_files = resolved.environment_files;
-    select(&mut project, resolved.profiles);
+    // A service that is named is wanted, and then so are its profiles.
+    let named = request.services.iter().filter_map(|name| project.services.get(name));
+    let wanted = named.flat_map(|service| service.profiles.iter().cloned());
+    let profiles = resolved.profiles.into_iter().chain(wanted).collect();
+    select(&mut project, profiles);
     let problems = check::project(&project, &document);
     if !problems.is_empty() {
         files.problems.extend(problems);
         return Err(Stopped);
     }
+    narrow(&mut project, request, &document, files)?;
     for service in project.services.values_mut() {
         if let (Some(scale), Some(deploy)) = (service.scale, &mut service.deploy) {
             deploy.replicas = Some(scale);
@@ -174,6 +185,37 @@ fn select(project: &mut Project, profiles: Vec<String>) {
     project.profiles = profiles;
 }
 
+/// Keeps the services that are named, with what they depend on.
+fn narrow(project: &mut Project, request: &Request, document: &Node, files: &mut Files<'_>) -> Step<()> {
+    if request.services.is_empty() {
+        return Ok(());
+    }
+    let mut kept: BTreeSet<String> = BTreeSet::new();
+    let mut next: Vec<&str> = Vec::new();
+    for name in &request.services {
+        if !project.services.contains_key(name) {
+            let place = Place::of_file(&document.place.source);
+            let names = project.services.keys().map(String::as_str);
+            return files.stop(Problem::new(&place, format!("there is no service `{name}`")).did_you_mean(name, names));
+        }
+        next.push(name);
+    }
+    while let Some(name) = next.pop() {
+        if kept.insert(name.to_owned()) && !request.without_dependencies {
+            let dependencies = project.services.get(name).into_iter().flat_map(|service| service.depends_on.keys());
+            next.extend(dependencies.map(String::as_str).filter(|name| project.services.contains_key(*name)));
+        }
+    }
+    let (mut services, others) =
+        std::mem::take(&mut project.services).into_iter().partition(|(name, _)| kept.contains(name));
+    for service in BTreeMap::values_mut(&mut services) {
+        service.depends_on.retain(|name, _| kept.contains(name));
+    }
+    project.services = services;
+    project.disabled_services.extend::<BTreeMap<String, Service>>(others);
+    Ok(())
+}
+
 /// Takes in what `env_file` and `label_file` say; what the service says itself wins.
 fn read_files(project: &mut Project, document: &Node, variables: &Variables, files: &mut Files<'_>) -> Step<()> {
     let mut failed = false;
@@ -198,7 +240,7 @@ fn environment(service: &mut Service, node: Option<&Node>, variables: &Variables
             continue;
         }
         let place = place_of(node, &["env_file"], index);
-        let source = files.read(path, place.as_ref())?;
+        let source = files.read_private(path, place.as_ref())?;
         let read = match file.format.as_str() {
             "" | ".env" => dotenv::parse(&source, &lookup, &mut found),
             "raw" => dotenv::parse_raw(&source, &lookup, &mut found),
@@ -224,7 +266,7 @@ fn labels(service: &mut Service, node: Option<&Node>, files: &mut Files<'_>) -> 
     let mut labels = Variables::new();
     for (index, file) in service.label_file.iter().enumerate() {
         let place = place_of(node, &["label_file"], index);
-        let source = files.read(Path::new(file), place.as_ref())?;
+        let source = files.read_private(Path::new(file), place.as_ref())?;
         let known = labels.clone();
         if let Err(problem) = dotenv::parse(&source, &|name| known.get(name).cloned(), &mut labels) {
             return files.stop(problem);

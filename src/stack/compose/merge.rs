@@ -184,8 +184,20 @@ fn sequence(node: Node) -> Vec<Node> {
     }
 }
 
-fn key_values(base: Node, over: Node) -> Node {
+fn key_values(mut base: Node, over: Node) -> Node {
     let place = over.place.clone();
+    if over.as_map().is_some()
+        && let Some(map) = base.as_map_mut()
+    {
+        // Here nothing is a value too: the variable is taken from outside.
+        if let Value::Map(other) = over.value {
+            for (key, entry) in other.into_entries() {
+                map.insert(key, entry);
+            }
+        }
+        base.place = place;
+        return base;
+    }
     let mut list = sequence(base);
     list.extend(sequence(over));
     unique(&mut list, key_of);

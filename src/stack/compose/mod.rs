@@ -53,5 +53,5 @@ fn attempt(request: &Request, files: &mut Files<'_>) -> Step<Project> {
     let name = finish::project_name(&resolved, files)?;
     resolved.variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
     let document = files.project(&resolved.files, &resolved.directory, &resolved.variables)?;
-    finish::project(document, name, resolved, files)
+    finish::project(document, name, resolved, request, files)
 }

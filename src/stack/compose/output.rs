@@ -23,6 +23,15 @@ pub fn json(project: &Project) -> Result<Json> {
                     always(hook, &["command"]);
                 }
             }
+            let watch = service.get_mut("develop").and_then(|develop| develop.get_mut("watch"));
+            for rule in watch.and_then(Json::as_array_mut).into_iter().flatten() {
+                if let Some(rule) = rule.as_object_mut() {
+                    always(
+                        rule.entry("exec").or_insert_with(|| Json::Object(serde_json::Map::default())),
+                        &["command"],
+                    );
+                }
+            }
         }
     }
     escape(&mut json);

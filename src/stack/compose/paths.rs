@@ -16,12 +16,17 @@ pub(super) struct Base<'a> {
 impl Base<'_> {
     /// Makes a path absolute; an empty one stays empty.
     pub(super) fn absolute(self, path: &str) -> String {
+        if path.is_empty() { String::new() } else { self.of_host(path) }
+    }
+
+    /// Makes a path of the host absolute; an empty one is the folder itself.
+    fn of_host(self, path: &str) -> String {
         let path = match (path.strip_prefix('~'), self.home) {
             (Some(rest), Some(home)) => short::clean(&format!("{home}/{rest}")),
             _ => path.to_owned(),
         };
         let windows = matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
-        if path.is_empty() || path.starts_with('/') || windows || path.starts_with("\\\\") {
+        if path.starts_with('/') || windows || path.starts_with("\\\\") {
             return path;
         }
         short::clean(&format!("{}/{path}", self.directory.display()))
@@ -51,7 +56,7 @@ pub(super) fn resolve(document: &mut Node, base: Base<'_>) {
                     change(Some(node), |path| base.context(path));
                 }
                 for (_, node) in build.get_mut("ssh").and_then(Node::as_map_mut).into_iter().flat_map(Map::iter_mut) {
-                    change(Some(node), |path| base.absolute(path));
+                    change(Some(node), |path| base.of_host(path));
                 }
             }
             if let Some(extends) = service.get_mut("extends").and_then(Node::as_map_mut) {
@@ -73,7 +78,7 @@ pub(super) fn resolve(document: &mut Node, base: Base<'_>) {
     }
     for section in ["configs", "secrets"] {
         for (_, node) in document.section_mut(section).into_iter().flat_map(Map::iter_mut) {
-            change(node.as_map_mut().and_then(|map| map.get_mut("file")), |path| base.absolute(path));
+            change(node.as_map_mut().and_then(|map| map.get_mut("file")), |path| base.of_host(path));
         }
     }
     for (_, node) in document.section_mut("volumes").into_iter().flat_map(Map::iter_mut) {
@@ -81,7 +86,7 @@ pub(super) fn resolve(document: &mut Node, base: Base<'_>) {
         // A local volume with these options is a mount of a host's folder.
         if text(&["driver"]) == Some("local") && text(&["driver_opts", "o"]) == Some("bind") {
             let options = node.section_mut("driver_opts");
-            change(options.and_then(|map| map.get_mut("device")), |path| base.absolute(path));
+            change(options.and_then(|map| map.get_mut("device")), |path| base.of_host(path));
         }
     }
 }
@@ -95,7 +100,7 @@ fn container(service: &mut Map, base: Base<'_>) {
     }
     for mount in list(service, "volumes") {
         if mount.at(&["type"]).and_then(Node::as_text) == Some("bind") {
-            change(mount.as_map_mut().and_then(|map| map.get_mut("source")), |path| base.absolute(path));
+            change(mount.as_map_mut().and_then(|map| map.get_mut("source")), |path| base.of_host(path));
         }
     }
 }

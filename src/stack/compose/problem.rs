@@ -75,6 +75,9 @@ pub(super) fn failure(mut problems: Vec<Problem>) -> Failure {
 
 /// The line with a mark below the column.
 fn excerpt(place: &Place) -> Option<String> {
+    if place.source.private {
+        return None;
+    }
     let line = place.source.text.lines().nth(place.line.checked_sub(1)?)?;
     // A tab stays a tab, so that the mark stands below what it marks.
     let pad: String =
@@ -82,13 +85,13 @@ fn excerpt(place: &Place) -> Option<String> {
     Some(format!("{line}\n{pad}^"))
 }
 
-/// The name that differs least, where it differs by less than half.
+/// The name that differs least, where it differs by little: one letter, or a third of them.
 pub(super) fn closest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .filter(|name| *name != wrong)
         .map(|name| (distance(wrong, name), name))
-        .filter(|(distance, name)| *distance * 2 <= name.chars().count().max(2))
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1) && *distance < wrong.chars().count())
         .min()
         .map(|(_, name)| name)
 }
@@ -121,6 +124,7 @@ mod tests {
         assert_eq!(closest("imge", ["build", "image"]), Some("image"));
         assert_eq!(closest("prots", ["ports", "profiles"]), Some("ports"));
         assert_eq!(closest("frobnicate", ["ports", "image"]), None);
+        assert_eq!(closest("a", ["b"]), None);
         assert_eq!(closest("db", ["dbs", "web"]), Some("dbs"));
     }
 }

@@ -1,7 +1,6 @@
 //! What to load: files, names and variables as flags and environment give them, resolved as `docker compose` does.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use super::dotenv;
 use super::files::{Files, Step, Stopped, Variables};
@@ -24,6 +23,11 @@ pub struct Request {
     pub environment_files: Vec<PathBuf>,
     /// `--profile`: active profiles. Empty: `COMPOSE_PROFILES`.
     pub profiles: Vec<String>,
+    /// The services that a command names: only these are loaded, with what they depend on, whether their profiles are
+    /// active or not. Empty: all that the profiles select.
+    pub services: Vec<String>,
+    /// `--no-deps`: the named services without what they depend on.
+    pub without_dependencies: bool,
     /// The environment. Its variables win over those of files.
     pub environment: Variables,
 }
@@ -74,7 +78,7 @@ impl Request {
         if let Some((name, what)) = name
             && *name != normal_name(name)
         {
-            let problem = Problem::new(&nowhere(what), format!("`{name}` can't be a project's name"));
+            let problem = Problem::new(&nowhere(what), format!("`{name}` can't be used"));
             return files.stop(match normal_name(name) {
                 normal if normal.is_empty() => problem.hint("Use lower-case letters, digits, `-` and `_`."),
                 normal => problem.hint(format!("Use lower-case letters, digits, `-` and `_`, such as `{normal}`.")),
@@ -149,7 +153,7 @@ impl Request {
             if read.contains(&path) {
                 continue;
             }
-            let source = files.read(&path, None)?;
+            let source = files.read_private(&path, None)?;
             let known = own.clone();
             let lookup = |name: &str| variables.get(name).or_else(|| known.get(name)).cloned();
             if let Err(problem) = dotenv::parse(&source, &lookup, &mut own) {
@@ -167,7 +171,7 @@ impl Request {
 
 /// A place for messages about what no file says.
 fn nowhere(what: &str) -> Place {
-    Place::of_file(&Rc::new(Source { path: PathBuf::from(what), text: String::new() }))
+    Place::of_file(&Source::named(what))
 }
 
 /// A name as a project can have it: lower case, without what is not allowed.

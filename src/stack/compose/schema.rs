@@ -94,16 +94,16 @@ impl Schema {
             && !pattern.is_match(text)
         {
             let problem = Problem::new(&node.place, format!("`{text}` can't be {}", subject(path)));
-            let words = pattern.as_str().trim_matches(['^', '$', '(', ')']).split(['|', '(', '_']);
-            let words: Vec<&str> =
-                words.filter(|word| word.len() > 2 && word.chars().all(char::is_alphanumeric)).collect();
-            found(
-                match closest(text, words) {
-                    Some(word) => problem.hint(format!("Did you mean `{word}`?")),
-                    None => problem.hint(format!("It must match {}.", pattern.as_str())),
-                },
-                Vec::new(),
-            );
+            // The schema has two patterns; the other one is of names.
+            let policies = ["always", "never", "build", "missing", "refresh", "daily", "weekly"];
+            let hint = match closest(text, policies) {
+                Some(word) => format!("Did you mean `{word}`?"),
+                None if pattern.as_str().contains("weekly") => {
+                    format!("There are {}, and a time such as `every_12h`.", list(&policies))
+                }
+                None => "It is made of letters, digits, `.`, `_` and `-`, at least two.".to_owned(),
+            };
+            found(problem.hint(hint), Vec::new());
         }
         let number = match node.value {
             Value::Integer(number) => Some(number as f64),
@@ -300,7 +300,11 @@ fn wrong_type(path: &[String], types: &[Type], node: &Node) -> String {
             words.push(word);
         }
     }
-    format!("{} must be {}, and this is {}", subject(path), words.join(" or "), node.kind())
+    let words = match words.as_slice() {
+        [first, .., last] if words.len() > 2 => format!("{first}, {} or {last}", words[1..words.len() - 1].join(", ")),
+        words => words.join(" or "),
+    };
+    format!("{} must be {words}, and this is {}", subject(path), node.kind())
 }
 
 fn unknown_key(path: &[String], key: &str, names: &[&str], place: &super::tree::Place) -> Problem {
@@ -334,7 +338,7 @@ mod tests {
     use std::rc::Rc;
 
     fn problems(text: &str) -> Vec<(usize, String, Option<String>)> {
-        let source = Rc::new(Source { path: PathBuf::from("compose.yaml"), text: text.to_owned() });
+        let source = Rc::new(Source { path: PathBuf::from("compose.yaml"), text: text.to_owned(), private: false });
         let document = crate::stack::compose::yaml::parse(&source).unwrap().remove(0);
         check(&document).into_iter().map(|problem| (problem.place.line, problem.message, problem.hint)).collect()
     }

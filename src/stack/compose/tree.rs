@@ -11,6 +11,15 @@ pub(super) struct Source {
     /// As it is shown to people.
     pub(super) path: PathBuf,
     pub(super) text: String,
+    /// Its lines may hold secrets, so that no message shows them.
+    pub(super) private: bool,
+}
+
+impl Source {
+    /// A file of which nothing is known but its name, for messages.
+    pub(super) fn named(path: impl Into<PathBuf>) -> Rc<Self> {
+        Rc::new(Self { path: path.into(), text: String::new(), private: true })
+    }
 }
 
 /// A place in a file.

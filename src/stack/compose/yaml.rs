@@ -253,7 +253,7 @@ mod tests {
     use std::path::PathBuf;
 
     pub(crate) fn read(text: &str) -> Outcome<Vec<Node>> {
-        parse(&Rc::new(Source { path: PathBuf::from("compose.yaml"), text: text.to_owned() }))
+        parse(&Rc::new(Source { path: PathBuf::from("compose.yaml"), text: text.to_owned(), private: false }))
     }
 
     fn one(text: &str) -> Node {

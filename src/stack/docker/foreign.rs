@@ -143,8 +143,13 @@ fn of_host(wanted: &HostConfig, there: &HostConfig) -> Vec<&'static str> {
     unless(wanted.init == there.init, "init");
     unless(on(wanted.privileged) == on(there.privileged), "privileged");
     unless(on(wanted.readonly_rootfs) == on(there.readonly_rootfs), "read_only");
-    unless(list(&wanted.cap_add) == list(&there.cap_add), "cap_add");
-    unless(list(&wanted.cap_drop) == list(&there.cap_drop), "cap_drop");
+    // Some write `CAP_NET_RAW`, some `NET_RAW`.
+    let capabilities = |names: &Option<Vec<String>>| {
+        let plain = |name: String| name.to_uppercase().trim_start_matches("CAP_").to_owned();
+        list(names).into_iter().map(plain).collect::<BTreeSet<_>>()
+    };
+    unless(capabilities(&wanted.cap_add) == capabilities(&there.cap_add), "cap_add");
+    unless(capabilities(&wanted.cap_drop) == capabilities(&there.cap_drop), "cap_drop");
     unless(list(&wanted.dns) == list(&there.dns), "dns");
     unless(list(&wanted.extra_hosts) == list(&there.extra_hosts), "extra_hosts");
     unless(list(&wanted.group_add) == list(&there.group_add), "group_add");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -48,10 +49,11 @@ impl Tracker {
         // The task must not keep the tracker alive that stops it.
         let (seen, changes) = (tracker.seen.clone(), tracker.changes.clone());
         let (engine, project) = (engine.clone(), project.to_owned());
+        let from = Timestamp::now();
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = follow(&engine, &project, &seen, &changes) => {}
+                () = follow(&engine, &project, from, &seen, &changes) => {}
             }
         });
         tracker
@@ -108,13 +110,24 @@ fn change(seen: &Mutex<HashMap<String, Seen>>, changes: &watch::Sender<u64>, id:
     changes.send_modify(|count| *count += 1);
 }
 
-async fn follow(engine: &Engine, project: &str, seen: &Mutex<HashMap<String, Seen>>, changes: &watch::Sender<u64>) {
+async fn follow(
+    engine: &Engine,
+    project: &str,
+    from: Timestamp,
+    seen: &Mutex<HashMap<String, Seen>>,
+    changes: &watch::Sender<u64>,
+) {
+    // The connection takes a moment, and a container may die within it: what happened meanwhile is asked for as well.
+    // Another machine's clock may be another one; there the look now and then finds it.
+    let mut since = engine.is_local.then(|| from.as_second());
+    let earliest = if engine.is_local { i64::try_from(from.as_nanosecond()).unwrap_or(0) } else { 0 };
     loop {
-        let mut events = std::pin::pin!(container_events(engine, project, None));
+        let mut events = std::pin::pin!(container_events(engine, project, since.take()));
         let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK_EVERY, LOOK_EVERY);
         loop {
             tokio::select! {
                 event = events.next() => match event {
+                    Some(Ok(event)) if event.time_nano.is_some_and(|time| time < earliest) => {}
                     Some(Ok(event)) => take(&event, seen, changes),
                     _ => break,
                 },

@@ -111,12 +111,9 @@ impl Files<'_> {
         if services.contains(name) {
             return Ok(());
         }
-        let wher = file.map_or_else(
-            || "in this file".to_owned(),
-            |file| format!("in {}", file.strip_prefix(self.here).unwrap_or(file).display()),
-        );
+        let within = file.map_or_else(|| "in this file".to_owned(), |file| format!("in {}", self.shown(file)));
         self.stop(
-            Problem::new(place, format!("there is no service `{name}` {wher} to extend"))
+            Problem::new(place, format!("there is no service `{name}` {within} to extend"))
                 .did_you_mean(name, services.keys()),
         )
     }

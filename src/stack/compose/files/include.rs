@@ -63,10 +63,6 @@ impl Files<'_> {
         self.model(&files, Scope { directory: &directory, variables: &variables, including: scope.including })
     }
 
-    fn shown(&self, file: &Path) -> String {
-        file.strip_prefix(self.here).unwrap_or(file).display().to_string()
-    }
-
     /// The variables of an included project: those of this one, then its own files'.
     fn variables_of(&mut self, options: &Map, directory: &Path, scope: Scope<'_>) -> Step<Variables> {
         let mut files = Vec::new();
@@ -86,7 +82,7 @@ impl Files<'_> {
         }
         let mut own = Variables::new();
         for (file, place) in files {
-            let source = self.read(&file, place.as_ref())?;
+            let source = self.read_private(&file, place.as_ref())?;
             let known = own.clone();
             let lookup = |name: &str| scope.variables.get(name).or_else(|| known.get(name)).cloned();
             if let Err(problem) = dotenv::parse(&source, &lookup, &mut own) {

@@ -299,11 +299,16 @@ pub enum Ulimit {
     Single(i64),
     /// A soft and a hard limit; -1: none.
     Range {
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_zero")]
         soft: i64,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_zero")]
         hard: i64,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(limit: &i64) -> bool {
+    *limit == 0
 }
 
 impl Ulimit {
