@@ -1,7 +1,7 @@
 //! Carries a plan out: everything that can go on at once does, along the graph of dependencies.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bollard::models::{
@@ -23,7 +23,7 @@ use super::observe::{AT_ONCE, Container};
 use super::plan::{Action, Plan, Step, Subject};
 use super::settle::{Goal, settle};
 use super::tracker::Tracker;
-use super::{files, labels};
+use super::{files, labels, probe};
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::stack::compose::model::{Condition, Project};
@@ -52,6 +52,8 @@ pub(super) struct Works<'a> {
     /// How many creates and starts the engine is given at once.
     slots: Semaphore,
     services: BTreeMap<String, watch::Sender<Progress>>,
+    /// The containers whose check is being run by hand.
+    probed: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Works<'a> {
@@ -66,6 +68,7 @@ impl<'a> Works<'a> {
             images: BTreeMap::new(),
             slots: Semaphore::new(AT_ONCE),
             services,
+            probed: Mutex::default(),
         }
     }
 
@@ -342,12 +345,27 @@ impl<'a> Works<'a> {
                 let wanted = if condition == Condition::Healthy { "healthy" } else { "done" };
                 self.report.doing(name, &format!("waiting until {dependency} is {wanted}"));
             }
-            self.tracker
-                .until(&id, |seen| goal.reached(seen))
-                .await
-                .map_err(|trouble| not_started(format!("{dependency} {trouble}")))?;
+            let reached = self.tracker.until(&id, |seen| goal.reached(seen));
+            let reached = match condition {
+                Condition::Healthy => self.sooner(&id, reached).await,
+                _ => reached.await,
+            };
+            reached.map_err(|trouble| not_started(format!("{dependency} {trouble}")))?;
         }
         Ok(())
+    }
+
+    /// Waits for a container's health, and meanwhile runs its check by hand, unless another waiter does already.
+    async fn sooner<T>(&self, id: &str, reached: impl Future<Output = T>) -> T {
+        let mut reached = std::pin::pin!(reached);
+        let is_first = self.probed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        if is_first {
+            tokio::select! {
+                reached = &mut reached => return reached,
+                () = probe::passes(self.engine, id) => self.tracker.ready(id),
+            }
+        }
+        reached.await
     }
 
     /// Services that take no part in this run count as started: `--no-deps`, or one that is left out.

@@ -28,6 +28,7 @@ mod oneoff;
 mod peer;
 mod plan;
 mod ports;
+mod probe;
 mod settle;
 mod stack;
 mod tracker;

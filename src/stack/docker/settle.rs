@@ -1,6 +1,6 @@
 //! When a container is what it should be; and where it isn't, why, in its own words.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
@@ -16,6 +16,8 @@ use crate::stack::compose::model::{Project, Restart};
 
 /// A container that is started again and again is given up after so many ends.
 const MOST_DEATHS: u32 = 5;
+/// How long a container without a health check must have run to count as running.
+const PROBATION: Duration = Duration::from_millis(400);
 /// How many last lines are shown of a container in trouble.
 const LAST_LINES: usize = 15;
 
@@ -88,6 +90,7 @@ impl Goal {
             (Phase::Running, _) if self.kind == Kind::Done => None,
             (Phase::Running, None) if self.kind == Kind::Healthy => Some(Err("has no health check to wait for".into())),
             (Phase::Running, None) => Some(Ok("running")),
+            (Phase::Running, Some(Health::Starting)) if self.kind == Kind::Healthy && seen.ready => Some(Ok("ready")),
             (Phase::Created, _) | (Phase::Running, Some(Health::Starting)) => None,
             (Phase::Running, Some(Health::Healthy)) => Some(Ok("healthy")),
             (Phase::Running, Some(Health::Unhealthy)) => Some(Err("is unhealthy".into())),
@@ -123,7 +126,13 @@ pub(super) async fn settle(
         let doing = if goal.kind == Kind::Done { "running until it is done" } else { "waiting until it is healthy" };
         works.report.doing(&name, doing);
     }
-    match works.tracker.until(id, |seen| goal.reached(seen)).await {
+    let mut reached = works.tracker.until(id, |seen| goal.reached(seen)).await;
+    if begun.is_some() && reached == Ok("running") {
+        // Without a check nothing says that it works; one that ends at once must not pass for one that does.
+        let ends = works.tracker.until(id, |seen| goal.reached(seen).filter(|reached| *reached != Ok("running")));
+        reached = tokio::time::timeout(PROBATION, ends).await.unwrap_or(reached);
+    }
+    match reached {
         Ok(how) => {
             if begun.is_some() || first.is_none() {
                 works.report.finished(&name, how, since.elapsed());
@@ -186,7 +195,7 @@ mod tests {
     use super::*;
 
     fn seen(phase: Phase, health: Option<Health>, exit_code: Option<i64>, deaths: u32) -> Seen {
-        Seen { state: State { phase, health, exit_code }, deaths }
+        Seen { state: State { phase, health, exit_code }, deaths, ready: false }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Seen {
     pub(super) state: State,
     /// How often it has ended since it is watched.
     pub(super) deaths: u32,
+    /// Its check has passed when it was run by hand: enough for who waits for it, before the engine says so.
+    pub(super) ready: bool,
 }
 
 /// Follows the containers of one project. Dropped, it stops.
@@ -39,7 +41,7 @@ impl Tracker {
         let stop = CancellationToken::new();
         let seen = known
             .iter()
-            .map(|container| (container.id.clone(), Seen { state: container.state, deaths: 0 }))
+            .map(|container| (container.id.clone(), Seen { state: container.state, ..Seen::default() }))
             .collect::<HashMap<_, _>>();
         let tracker = Arc::new(Self {
             seen: Arc::new(Mutex::new(seen)),
@@ -68,7 +70,10 @@ impl Tracker {
     pub(super) fn starting(&self, id: &str, has_check: bool) {
         let health = has_check.then_some(Health::Starting);
         let state = State { phase: Phase::Created, health, exit_code: None };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), Seen { state, deaths: 0 });
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned(), Seen { state, ..Seen::default() });
     }
 
     /// Says that the engine has started it; an event that came meanwhile knows better.
@@ -89,6 +94,11 @@ impl Tracker {
             seen.state.exit_code = None;
             seen.deaths = 0;
         });
+    }
+
+    /// Says that its check has passed.
+    pub(super) fn ready(&self, id: &str) {
+        change(&self.seen, &self.changes, id, |seen| seen.ready = true);
     }
 
     /// Waits until `settled` gives an answer for the container.
@@ -167,11 +177,13 @@ fn take(event: &EventMessage, seen: &Mutex<HashMap<String, Seen>>, changes: &wat
             seen.state.phase = Phase::Running;
             // A check of an earlier run says nothing of this one.
             seen.state.health = seen.state.health.map(|_| Health::Starting);
+            seen.ready = false;
         }
         "die" => {
             seen.state.phase = Phase::Exited;
             seen.state.exit_code = exit_code();
             seen.deaths += 1;
+            seen.ready = false;
         }
         "pause" => seen.state.phase = Phase::Paused,
         "unpause" => seen.state.phase = Phase::Running,
