@@ -42,6 +42,9 @@ start() {
   command -v dockerd >/dev/null || { echo "there is no dockerd: apt-get install docker.io" >&2; exit 1; }
   [ "$(id -u)" = 0 ] || { echo "a daemon needs root" >&2; exit 1; }
   mkdir -p "$folder"
+  # Two that start at once get into each other's way in the packet filter.
+  exec 9>"$(dirname "$folder")/.streamify-test-daemon.lock"
+  flock 9
   rm -f "$folder/docker.pid"
   # After a crash a process id may still be listed as one that has ended and that nobody has asked about.
   local containerd
@@ -58,7 +61,7 @@ start() {
   ulimit -n 1048576 2>/dev/null || true
   setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
     --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=24" \
-    --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null &
+    --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null 9>&- &
   for _ in $(seq 150); do
     if answers; then image; echo "unix://$socket"; return; fi
     sleep 0.2

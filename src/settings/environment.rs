@@ -47,6 +47,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "DOCKER_HOST", meaning: "the Docker daemon's address, such as unix:///var/run/docker.sock" },
     Variable { name: "DOCKER_CONTEXT", meaning: "the Docker context that names the daemon" },
     Variable { name: "DOCKER_CONFIG", meaning: "Docker's folder of contexts and credentials, instead of ~/.docker" },
+    Variable { name: "DOCKER_BUILDKIT", meaning: "`0`: images are built by the engine's classic builder" },
     Variable { name: "DOCKER_TLS_VERIFY", meaning: "speak TLS to DOCKER_HOST" },
     Variable { name: "DOCKER_CERT_PATH", meaning: "the folder with ca.pem, cert.pem and key.pem for it" },
     Variable { name: "COMPOSE_FILE", meaning: "the Compose files, separated by colons, or by COMPOSE_PATH_SEPARATOR" },

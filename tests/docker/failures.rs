@@ -79,12 +79,10 @@ fn an_image_that_can_not_be_had_says_why() {
 
 #[test]
 fn what_is_not_there_is_named() {
-    let project = Project::new("services: {a: {image: BOX}, b: {image: BOX, profiles: [more]}}\n");
+    let project = Project::new("services: {a: {image: BOX}}\n");
     let output = project.run(&["up", "c"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("There are: a."), "{}", err(&output));
-    let output = project.run(&["up", "b"]);
-    assert!(err(&output).contains("--profile more"), "{}", err(&output));
     let output = project.command(&["up"]).env("DOCKER_HOST", "unix:///nowhere.sock").output().unwrap();
     assert_eq!(output.status.code(), Some(4));
     assert!(err(&output).contains("unix:///nowhere.sock (DOCKER_HOST): there is no such socket"), "{}", err(&output));

@@ -61,9 +61,7 @@ fn a_change_is_named_and_only_what_changed_is_made_anew() {
     project.up(&[]);
     let before = project.ids();
     project.write(&CHAIN.replace("LEVEL: info", "LEVEL: debug, MORE: 'yes'"));
-    insta::assert_snapshot!(project.plan(&[]), @r"
-    recreate container NAME-web-1: environment.LEVEL, environment.MORE have changed; after db is healthy, init is done
-    ");
+    insta::assert_snapshot!(project.plan(&[]), @"recreate container NAME-web-1: environment.LEVEL, environment.MORE have changed; after db is healthy, init is done");
     project.up(&[]);
     let after = project.ids();
     assert_eq!((&before[0], &before[1]), (&after[0], &after[1]));
@@ -71,9 +69,7 @@ fn a_change_is_named_and_only_what_changed_is_made_anew() {
     assert_eq!(project.ok(&["exec", "-T", "web", "sh", "-c", "echo $LEVEL $MORE"]).trim(), "debug yes");
     // The job was not run again, and what it wrote is there.
     assert_eq!(project.ok(&["exec", "-T", "db", "cat", "/data/log"]), "migrated\n");
-    insta::assert_snapshot!(project.plan(&["--force-recreate", "--no-deps", "web"]), @r"
-    recreate container NAME-web-1: it is asked for; after db is healthy, init is done
-    ");
+    insta::assert_snapshot!(project.plan(&["--force-recreate", "--no-deps", "web"]), @"recreate container NAME-web-1: it is asked for; after db is healthy, init is done");
 }
 
 #[test]
@@ -178,4 +174,53 @@ fn what_a_killed_daemon_interrupted_is_finished() {
         assert!(entries.iter().all(|entry| entry["phase"] == "running"), "{entries:?}");
         assert!(entries.iter().all(|entry| !entry["container"].as_str().unwrap().contains('_')), "{entries:?}");
     }
+}
+
+#[test]
+fn an_interrupted_up_goes_on_with_the_next_one() {
+    let file =
+        CHAIN.replace("touch /tmp/ok; exec", "sleep 3; touch /tmp/ok; exec").replace("500ms", "500ms, retries: 50");
+    let project = Project::new(&file);
+    let up = project.command(&["up", "--detach"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    eventually("the first one runs", || project.entries().iter().any(|entry| entry["phase"] == "running"));
+    let kill = std::process::Command::new("kill").args(["-INT", &up.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let output = up.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let id = project.entry("db-1")["id"].clone();
+    project.up(&[]);
+    assert_eq!(project.entry("db-1")["id"], id, "what ran goes on");
+    assert_eq!(project.plan(&[]), "");
+}
+
+#[test]
+fn files_hooks_limits_and_profiles_reach_the_container() {
+    let project = Project::new(
+        "services:\n  a:\n    image: BOX\n    command: sleep 1000\n    stop_signal: SIGKILL\n    profiles: [asleep]\n    \
+         configs: [{source: text, target: /etc/app.conf, mode: 0440, uid: '7'}]\n    secrets: [key, {source: file, target: other}]\n    \
+         post_start: [{command: [sh, -c, 'echo hook > /tmp/hook']}]\n    mem_limit: 32m\n    pids_limit: 50\n    init: true\n    \
+         ulimits: {nofile: 512}\n    tmpfs: ['/scratch:size=1m']\n    sysctls: {net.core.somaxconn: 77}\n    \
+         networks: {default: {}, back: {aliases: [other-name]}}\n\
+         configs: {text: {content: 'word: ${WORD:-none}'}}\n\
+         secrets: {key: {environment: SECRET_KEY}, file: {file: ./secret.txt}}\nnetworks: {back: {}}\n",
+    );
+    std::fs::write(project.path().join("secret.txt"), "from a file").unwrap();
+    // Who names a service wants it, whether its profile is active or not.
+    let mut command = project.command(&["up", "--detach", "a"]);
+    let output = command.env("SECRET_KEY", "hunter2").env("WORD", "hello").output().unwrap();
+    assert!(output.status.success(), "{}", super::support::err(&output));
+    let inside = |line: &str| project.ok(&["exec", "-T", "a", "sh", "-c", line]);
+    assert_eq!(inside("cat /etc/app.conf; stat -c ' %u %a' /etc/app.conf"), "word: hello 7 440\n");
+    assert_eq!(inside("cat /run/secrets/key /run/secrets/other"), "hunter2from a file");
+    assert_eq!(
+        inside("cat /tmp/hook; ulimit -n; cat /proc/sys/net/core/somaxconn; cat /proc/1/comm"),
+        "hook\n512\n77\ndocker-init\n"
+    );
+    assert!(inside("df -k /scratch").contains("1024"));
+    assert!(inside("nslookup other-name").contains("other-name"));
+    let id = project.entry("a-1")["id"].as_str().unwrap().to_owned();
+    let inspected = &project.daemon.get(&format!("/containers/{id}/json"))[0];
+    assert_eq!(inspected["HostConfig"]["Memory"], 32 << 20);
+    assert_eq!(inspected["HostConfig"]["PidsLimit"], 50);
+    assert!(!inspected["Config"].to_string().contains("hunter2"), "a secret is neither a label nor a variable");
 }

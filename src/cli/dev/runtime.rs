@@ -1,5 +1,7 @@
 //! Which runtime a command is for, and the Compose project where it is Docker.
 
+use std::borrow::Cow;
+
 use super::super::Context;
 use super::Choice;
 use crate::failure::{Failure, Kind, Result};
@@ -72,21 +74,29 @@ pub(super) async fn docker_only(what: &str, choice: &Choice, context: &Context) 
     }
 }
 
+impl Place {
+    /// The project with the named services in it, whether their profiles are active or not: who names one wants it.
+    pub(super) fn project_with(
+        &self,
+        names: &[String],
+        choice: &Choice,
+        context: &Context,
+    ) -> Result<Cow<'_, Project>> {
+        let project = self.project()?;
+        let sleeps = |name: &String| project.disabled_services.contains_key(name);
+        if !names.iter().any(sleeps) {
+            return Ok(Cow::Borrowed(project));
+        }
+        let request = compose::Request { services: names.to_vec(), ..request(choice, context.settings()?) };
+        compose::load(&request).map(Cow::Owned)
+    }
+}
+
 async fn place(choice: &Choice, context: &Context) -> Result<Place> {
     let settings = context.settings()?;
     // The file is read while the daemon is asked who it is.
     let engine = Engine::connect(&settings.environment);
-    let request = compose::Request {
-        here: settings.directory.clone(),
-        files: choice.files.clone(),
-        name: choice.name.clone(),
-        directory: choice.directory.clone(),
-        environment_files: choice.env_files.clone(),
-        profiles: choice.active.clone(),
-        services: Vec::new(),
-        without_dependencies: false,
-        environment: settings.environment.variables().clone(),
-    };
+    let request = request(choice, settings);
     let loaded = tokio::task::spawn_blocking(move || compose::load(&request));
     let (engine, loaded) = tokio::join!(engine, loaded);
     let loaded = loaded.map_err(|error| Failure::failed("the Compose file could not be read").because(&error))?;
@@ -99,6 +109,20 @@ async fn place(choice: &Choice, context: &Context) -> Result<Place> {
     let name = project.as_ref().map(|project| project.name.clone());
     let name = name.or_else(|| choice.name.clone()).unwrap_or_else(|| settings.name.clone());
     Ok(Place { engine, name, project })
+}
+
+fn request(choice: &Choice, settings: &Settings) -> compose::Request {
+    compose::Request {
+        here: settings.directory.clone(),
+        files: choice.files.clone(),
+        name: choice.name.clone(),
+        directory: choice.directory.clone(),
+        environment_files: choice.env_files.clone(),
+        profiles: choice.active.clone(),
+        services: Vec::new(),
+        without_dependencies: false,
+        environment: settings.environment.variables().clone(),
+    }
 }
 
 /// The services of the embedded runtime by their names.

@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: &Arguments, choice: &super::Choice, context: 
                     .hint("On Docker the Compose file says the ports; a variable such as \"${KAFKA_PORT:-9092}:9092\" makes one a choice.")
                     .hint("Or give --runtime embedded."));
             }
-            docker::up::run(arguments, &place, context).await
+            docker::up::run(arguments, &place, choice, context).await
         }
         Chosen::Embedded => embedded(arguments, context).await,
     }

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bollard::models::{
-    ContainerCreateBody, ImageInspect, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, NetworkingConfig,
-    VolumeCreateRequest,
-};
+use bollard::models::{ContainerCreateBody, ImageInspect, NetworkConnectRequest, NetworkingConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
     RestartContainerOptions, StartContainerOptions, StopContainerOptions,
@@ -16,14 +13,13 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, watch};
 
-use super::blueprint::{Blueprint, network_name};
+use super::blueprint::Blueprint;
 use super::engine::{ApiVersion, Engine, OrSay, failure, status};
-use super::mounts::volume_name;
-use super::observe::{AT_ONCE, Container};
+use super::observe::{AT_ONCE, Container, Phase};
 use super::plan::{Action, Plan, Step, Subject};
 use super::settle::{Goal, settle};
 use super::tracker::Tracker;
-use super::{files, labels, probe};
+use super::{files, hooks, labels, probe};
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::stack::compose::model::{Condition, Project};
@@ -120,68 +116,6 @@ impl<'a> Works<'a> {
         Ok(())
     }
 
-    pub(super) async fn make_network(&self, key: &str) -> Result<()> {
-        let name = network_name(self.project, key);
-        let network = self.project.networks.get(key).cloned().unwrap_or_default();
-        let mut all_labels: HashMap<String, String> = network.labels.into_iter().collect();
-        all_labels.extend(labels::of_project(self.project));
-        all_labels.insert(labels::NETWORK.into(), key.into());
-        let pools: Vec<IpamConfig> = network
-            .ipam
-            .config
-            .iter()
-            .map(|pool| IpamConfig {
-                subnet: super::blueprint::text(&pool.subnet),
-                ip_range: super::blueprint::text(&pool.ip_range),
-                gateway: super::blueprint::text(&pool.gateway),
-                auxiliary_addresses: (!pool.aux_addresses.is_empty())
-                    .then(|| pool.aux_addresses.clone().into_iter().collect()),
-            })
-            .collect();
-        let has_ipam = !pools.is_empty() || !network.ipam.driver.is_empty() || !network.ipam.options.is_empty();
-        let ipam = has_ipam.then(|| Ipam {
-            driver: Some(if network.ipam.driver.is_empty() { "default".into() } else { network.ipam.driver.clone() }),
-            config: super::blueprint::some(pools),
-            options: (!network.ipam.options.is_empty()).then(|| network.ipam.options.clone().into_iter().collect()),
-        });
-        let request = NetworkCreateRequest {
-            name: name.clone(),
-            driver: Some(if network.driver.is_empty() { "bridge".into() } else { network.driver }),
-            internal: network.internal.then_some(true),
-            attachable: network.attachable.then_some(true),
-            enable_ipv4: network.enable_ipv4.filter(|_| self.engine.has(ApiVersion::IMAGE_MOUNTS)),
-            enable_ipv6: network.enable_ipv6,
-            ipam,
-            options: (!network.driver_opts.is_empty()).then(|| network.driver_opts.into_iter().collect()),
-            labels: Some(all_labels),
-            ..NetworkCreateRequest::default()
-        };
-        match self.engine.docker.create_network(request).await {
-            Ok(_) => Ok(()),
-            // Another run made it meanwhile.
-            Err(error) if status(&error) == Some(409) => Ok(()),
-            Err(error) => Err(failure(format!("can't make the network {name}"), &error).hint(
-                "Where the address pools are used up, `docker network prune` frees those of networks without use.",
-            )),
-        }
-    }
-
-    pub(super) async fn make_volume(&self, key: &str) -> Result<()> {
-        let name = volume_name(self.project, key);
-        let volume = self.project.volumes.get(key).cloned().unwrap_or_default();
-        let mut all_labels: HashMap<String, String> = volume.labels.into_iter().collect();
-        all_labels.extend(labels::of_project(self.project));
-        all_labels.insert(labels::VOLUME.into(), key.into());
-        let request = VolumeCreateRequest {
-            name: Some(name.clone()),
-            driver: super::blueprint::text(&volume.driver),
-            driver_opts: (!volume.driver_opts.is_empty()).then(|| volume.driver_opts.into_iter().collect()),
-            labels: Some(all_labels),
-            ..VolumeCreateRequest::default()
-        };
-        self.engine.docker.create_volume(request).await.or_say(|| format!("can't make the volume {name}")).map(drop)
-    }
-
     async fn clear(&self, step: &Step) -> Result<()> {
         let Subject::Container { there: Some(there), .. } = &step.subject else { return Ok(()) };
         let begun = Instant::now();
@@ -193,6 +127,7 @@ impl<'a> Works<'a> {
         }
         let name = short(self.project, &there.name);
         self.report.started(&name, "stopping");
+        self.before_stop(there).await;
         stop(self.engine, &there.id, &there.name).await?;
         remove(self.engine, &there.id, &there.name, true).await?;
         self.report.finished(&name, "removed", begun.elapsed());
@@ -256,7 +191,7 @@ impl<'a> Works<'a> {
                 self.report.started(name, "making");
                 let id = self.create(blueprint, None).await?;
                 self.wait_for(&blueprint.service, name).await?;
-                self.start(&id, name, has_check).await?;
+                self.start(&id, &blueprint.service, name, has_check).await?;
                 Ok((id, blueprint.name.clone()))
             }
             (Action::Recreate, Some(old)) => {
@@ -264,11 +199,12 @@ impl<'a> Works<'a> {
                 let id = self.create(blueprint, Some(old)).await?;
                 self.wait_for(&blueprint.service, name).await?;
                 self.report.doing(name, "stopping the old one");
+                self.before_stop(old).await;
                 stop(self.engine, &old.id, &old.name).await?;
                 // Its anonymous volumes are the new one's now.
                 remove(self.engine, &old.id, &old.name, false).await?;
                 self.rename(&id, &old.name).await?;
-                self.start(&id, name, has_check).await?;
+                self.start(&id, &blueprint.service, name, has_check).await?;
                 Ok((id, old.name.clone()))
             }
             (Action::Restart, Some(there)) => {
@@ -283,7 +219,7 @@ impl<'a> Works<'a> {
             (_, Some(there)) => {
                 self.report.started(name, "starting");
                 self.wait_for(&blueprint.service, name).await?;
-                self.start(&there.id, name, has_check).await?;
+                self.start(&there.id, &blueprint.service, name, has_check).await?;
                 Ok((there.id.clone(), there.name.clone()))
             }
             (_, None) => Err(Failure::failed(format!("{name} is not there"))),
@@ -460,7 +396,7 @@ impl<'a> Works<'a> {
         }
     }
 
-    async fn start(&self, id: &str, name: &str, has_check: bool) -> Result<()> {
+    async fn start(&self, id: &str, service: &str, name: &str, has_check: bool) -> Result<()> {
         self.report.doing(name, "starting");
         self.tracker.starting(id, has_check);
         let slot = self.slots.acquire().await;
@@ -479,7 +415,19 @@ impl<'a> Works<'a> {
             }
         })?;
         self.tracker.started(id);
-        Ok(())
+        let hooks = self.project.service(service).map(|service| service.post_start.as_slice()).unwrap_or_default();
+        hooks::run(self.engine, id, name, hooks).await
+    }
+
+    /// A hook that fails must not keep a container running.
+    async fn before_stop(&self, container: &Container) {
+        let hooks = self.project.service(&container.service).map(|service| service.pre_stop.as_slice());
+        if container.state.phase == Phase::Running
+            && let Err(failure) =
+                hooks::run(self.engine, &container.id, &container.name, hooks.unwrap_or_default()).await
+        {
+            self.report.warning(&failure.to_string());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 
 use super::engine::{Engine, OrSay, failure};
 use super::ignore::Ignored;
-use super::{credentials, labels};
+use super::{buildkit, credentials, labels};
 use crate::failure::{Failure, OrFail, Result};
 use crate::report::{Event, Report};
 use crate::settings::Environment;
@@ -38,6 +38,14 @@ pub(super) async fn build(
     let begun = Instant::now();
     let image = project.image(service);
     report.started(&image, "building");
+    if let Some(program) = buildkit::program(environment) {
+        buildkit::build(program, engine, project, service, environment, anew, report).await?;
+        report.finished(&image, "built", begun.elapsed());
+        return Ok(());
+    }
+    if let Some(what) = buildkit::needs(build) {
+        return Err(buildkit::missing(service, what));
+    }
     let dockerfile = dockerfile_name(build);
     let remote = is_remote(&build.context);
     let mut options = BuildImageOptionsBuilder::new()
@@ -66,21 +74,28 @@ pub(super) async fn build(
     }
     let body = if remote {
         options = options.remote(&build.context);
-        None
+        bollard::body_full(Vec::new().into())
     } else {
         let (folder, inline) = (PathBuf::from(&build.context), build.dockerfile_inline.clone());
         let own = build.clone();
         let name = service.name.clone();
         let packed = tokio::task::spawn_blocking(move || pack(&folder, &own, &inline, &name)).await;
         let packed = packed.or_fail(|| "the build's context could not be packed".into())??;
-        Some(bollard::body_full(packed.into()))
+        bollard::body_full(packed.into())
     };
     let known = all_credentials(environment, build)?;
-    let mut stream = engine.docker.build_image(options.build(), Some(known), body);
+    let mut stream = engine.docker.build_image(options.build(), Some(known), Some(body));
     let mut lines: Vec<String> = Vec::new();
     while let Some(info) = stream.next().await {
         let info = info.map_err(|error| {
             let mut said = failure(format!("can't build {image}"), &error);
+            if said
+                .causes
+                .iter()
+                .any(|cause| cause.contains("requires BuildKit") || cause.contains("the --mount option"))
+            {
+                said = said.hint("Install Docker's buildx plugin: apt-get install docker-buildx-plugin");
+            }
             let tail = lines.iter().rev().take(LAST_LINES).rev().cloned().collect::<Vec<_>>().join("\n");
             if !tail.is_empty() {
                 said = said.cause(format!("its last lines:\n{tail}"));

@@ -44,9 +44,6 @@ pub(super) fn of(
             _ => mounts.push(mount(project, service, wanted, api)?),
         }
     }
-    if service.use_api_socket {
-        binds.push("/var/run/docker.sock:/var/run/docker.sock".to_owned());
-    }
     for reference in &service.configs {
         let config = project.configs.get(&reference.source);
         let source = config.map(|config| Source {

@@ -15,15 +15,20 @@ use crate::stack::compose::model::Project;
 /// Reading a few files takes Compose far less; a hash is not worth waiting longer for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The program, as a plugin of Docker's command line or on its own.
+/// Docker Compose, as a plugin of Docker's command line or on its own.
 pub(super) fn program(environment: &Environment) -> Option<PathBuf> {
+    plugin("docker-compose", environment)
+}
+
+/// A plugin of Docker's command line, or a program of that name.
+pub(super) fn plugin(name: &str, environment: &Environment) -> Option<PathBuf> {
     let mut folders = Vec::new();
     folders.extend(configuration_folder(environment).map(|folder| folder.join("cli-plugins")));
     let usual = ["/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec"];
     folders.extend(usual.map(|folder| Path::new(folder).join("docker/cli-plugins")));
     folders
         .extend(environment.get("PATH").into_iter().flat_map(|path| std::env::split_paths(path).collect::<Vec<_>>()));
-    folders.into_iter().map(|folder| folder.join("docker-compose")).find(|program| program.is_file())
+    folders.into_iter().map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 /// The services' hashes by name; empty where Compose is not there or does not understand the files.

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::blueprint::{Blueprint, blueprint, network_name};
+use super::blueprint::{Blueprint, blueprint};
 use super::engine::ApiVersion;
 use super::foreign;
 use super::host::lives_with;
-use super::mounts::volume_name;
 use super::observe::{Container, Observed, Phase};
+use super::plan_shared::{networks, volumes};
 use crate::failure::{Failure, Result};
-use crate::stack::compose::model::{Condition, MountKind, Project, Service};
+use crate::stack::compose::model::{Condition, Project, Service};
 
 /// What is done to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -155,82 +155,6 @@ pub(super) fn selection<'a>(project: &'a Project, wishes: &Wishes) -> Result<Vec
     Ok(names.into_iter().filter_map(|name| project.service(name)).collect())
 }
 
-/// The pulls and builds, in the order of the images' names.
-///
-/// # Errors
-/// An image that is not there, and that nothing may bring.
-pub(super) fn plan_images(project: &Project, wishes: &Wishes, observed: &Observed) -> Result<Vec<Step>> {
-    use crate::stack::compose::model::PullPolicy as Policy;
-    let mut users: BTreeMap<String, Vec<&Service>> = BTreeMap::new();
-    for service in selection(project, wishes)? {
-        users.entry(project.image(service)).or_default().push(service);
-    }
-    let mut steps = Vec::new();
-    for (reference, services) in users {
-        let is_there = observed.images.contains_key(&reference);
-        let builds = services.iter().any(|service| service.build.is_some());
-        let policies = || services.iter().map(|service| service.pulls());
-        let reason = if builds && (wishes.build || policies().any(|policy| policy == Policy::Build)) {
-            Some((Action::Build, "a build is asked for".to_owned()))
-        } else if builds && !is_there {
-            Some((Action::Build, "it is not here".to_owned()))
-        } else if builds {
-            None
-        } else {
-            pull_reason(&reference, &services, wishes.pull, observed)?.map(|reason| (Action::Pull, reason))
-        };
-        if let Some((action, reason)) = reason {
-            let services = services.iter().map(|service| service.name.clone()).collect();
-            steps.push(Step {
-                action,
-                resource: format!("image {reference}"),
-                reason,
-                changed: Vec::new(),
-                after: Vec::new(),
-                subject: Subject::Image { reference, services },
-            });
-        }
-    }
-    Ok(steps)
-}
-
-fn pull_reason(reference: &str, services: &[&Service], pull: Pull, observed: &Observed) -> Result<Option<String>> {
-    use crate::stack::compose::model::PullPolicy as Policy;
-    let image = observed.images.get(reference);
-    let policies = || services.iter().map(|service| service.pulls());
-    let never = match pull {
-        Pull::Policy => policies().all(|policy| policy == Policy::Never),
-        other => other == Pull::Never,
-    };
-    let Some(image) = image else {
-        return if never {
-            Err(Failure::failed(format!("the image {reference} is not here, and must not be pulled"))
-                .cause(format!("{} runs it", services.first().map_or("a service", |service| &service.name)))
-                .hint("Load it (`docker load`), or give --pull missing."))
-        } else {
-            Ok(Some("it is not here".into()))
-        };
-    };
-    if never || pull == Pull::Missing {
-        return Ok(None);
-    }
-    if pull == Pull::Always || policies().any(|policy| policy == Policy::Always) {
-        return Ok(Some("there may be a newer one".into()));
-    }
-    let tagged = image.metadata.as_ref().and_then(|metadata| metadata.last_tag_time.as_ref());
-    let tagged: Option<jiff::Timestamp> = tagged.and_then(|time| time.parse().ok());
-    let is_old = |after: crate::stack::compose::model::Duration| {
-        tagged.is_none_or(|tagged| {
-            jiff::Timestamp::now().duration_since(tagged) > jiff::SignedDuration::from_nanos(after.nanoseconds)
-        })
-    };
-    let refresh = policies().find_map(|policy| match policy {
-        Policy::Refresh(after) if is_old(after) => Some(after),
-        _ => None,
-    });
-    Ok(refresh.map(|after| format!("it is older than {after}")))
-}
-
 /// What is to be done once the images are there, and what is worth a word.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -275,103 +199,6 @@ pub(super) fn in_order<'a>(services: &[&'a Service]) -> Vec<&'a Service> {
         visit(service, &all, &mut done, &mut seen);
     }
     done
-}
-
-fn infrastructure(kind: &str, name: &str, subject: Subject) -> Step {
-    Step {
-        action: Action::Create,
-        resource: format!("{kind} {name}"),
-        reason: "it is not there".into(),
-        changed: Vec::new(),
-        after: Vec::new(),
-        subject,
-    }
-}
-
-fn networks(project: &Project, services: &[&Service], observed: &Observed, plan: &mut Plan) -> Result<()> {
-    let used =
-        services.iter().filter(|service| service.network_mode.is_empty()).flat_map(|service| service.networks.keys());
-    for key in used.collect::<BTreeSet<_>>() {
-        let name = network_name(project, key);
-        let external = project.networks.get(key).is_some_and(|network| network.external);
-        match observed.networks.get(&name) {
-            None if external => {
-                return Err(Failure::failed(format!("there is no network {name}"))
-                    .cause(format!("the file calls the network {key} external: something else makes it"))
-                    .hint(format!("Make it: docker network create {name}")));
-            }
-            None => plan.steps.push(infrastructure("network", &name, Subject::Network(key.clone()))),
-            Some(_) if external => {}
-            Some(found) => {
-                let owner = found.labels.as_ref().and_then(|labels| labels.get(super::labels::PROJECT));
-                if owner != Some(&project.name) {
-                    let of = owner.map_or("something else".into(), |owner| format!("the project {owner}"));
-                    plan.warnings.push(format!(
-                        "the network {name} is there already, made by {of}; it is used as it is (`external: true` says so)"
-                    ));
-                }
-                let Some(wanted) = project.networks.get(key) else { continue };
-                let driver = if wanted.driver.is_empty() { "bridge" } else { &wanted.driver };
-                let mut changed = Vec::new();
-                if found.driver.as_deref() != Some(driver) && !(wanted.driver.is_empty()) {
-                    changed.push("driver");
-                }
-                if found.internal.unwrap_or(false) != wanted.internal {
-                    changed.push("internal");
-                }
-                let pools = found.ipam.as_ref().and_then(|ipam| ipam.config.as_ref());
-                let has =
-                    |subnet: &String| pools.into_iter().flatten().any(|pool| pool.subnet.as_ref() == Some(subnet));
-                if !wanted.ipam.config.iter().all(|pool| pool.subnet.is_empty() || has(&pool.subnet)) {
-                    changed.push("ipam");
-                }
-                if !changed.is_empty() {
-                    plan.warnings.push(format!(
-                        "the network {name} was made with another {}; `dev down`, then `dev up` makes it anew",
-                        changed.join(", ")
-                    ));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn volumes(project: &Project, services: &[&Service], observed: &Observed, plan: &mut Plan) -> Result<()> {
-    let named = services
-        .iter()
-        .flat_map(|service| &service.volumes)
-        .filter(|mount| mount.r#type == MountKind::Volume && !mount.source.is_empty());
-    for key in named.map(|mount| &mount.source).collect::<BTreeSet<_>>() {
-        let name = volume_name(project, key);
-        let external = project.volumes.get(key).is_some_and(|volume| volume.external);
-        match observed.volumes.get(&name) {
-            None if external => {
-                return Err(Failure::failed(format!("there is no volume {name}"))
-                    .cause(format!("the file calls the volume {key} external: something else makes it"))
-                    .hint(format!("Make it: docker volume create {name}")));
-            }
-            None => plan.steps.push(infrastructure("volume", &name, Subject::Volume(key.clone()))),
-            Some(_) if external => {}
-            Some(found) => {
-                let owner = found.labels.get(super::labels::PROJECT);
-                if owner != Some(&project.name) {
-                    let of = owner.map_or("something else".into(), |owner| format!("the project {owner}"));
-                    plan.warnings.push(format!(
-                        "the volume {name} is there already, made by {of}; it is used as it is (`external: true` says so)"
-                    ));
-                }
-                let wanted = project.volumes.get(key).map(|volume| volume.driver.as_str()).unwrap_or_default();
-                if !wanted.is_empty() && wanted != found.driver {
-                    plan.warnings.push(format!(
-                        "the volume {name} has the driver {}, not {wanted}; it keeps its data and its driver",
-                        found.driver
-                    ));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 fn container_step(

@@ -20,17 +20,17 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Ends when the container's check has passed; never, where it has none or it never passes.
 pub(super) async fn passes(engine: &Engine, id: &str) {
-    if let Some((words, timeout)) = check(engine, id).await {
-        let mut wait = FIRST;
-        loop {
-            tokio::time::sleep(wait).await;
-            if let Ok(Some(true)) = tokio::time::timeout(timeout, once(engine, id, &words)).await {
-                return;
-            }
-            wait = wait.mul_f32(1.5).min(MOST);
+    let Some((words, timeout)) = check(engine, id).await else {
+        return std::future::pending().await;
+    };
+    let mut wait = FIRST;
+    loop {
+        tokio::time::sleep(wait).await;
+        if let Ok(Some(true)) = tokio::time::timeout(timeout, once(engine, id, &words)).await {
+            return;
         }
+        wait = wait.mul_f32(1.5).min(MOST);
     }
-    std::future::pending().await
 }
 
 /// The command, as the engine would run it, and how long it may take.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::attach::{self, Command};
 use super::engine::{Engine, OrSay};
 use super::entries::{Entry, restart, running};
+use super::hooks;
 use super::ignore::Ignored;
 use super::plan::Wishes;
 use super::stack::Stack;
@@ -200,7 +201,7 @@ impl Stack<'_> {
             }
             WatchAction::SyncExec => {
                 for container in &containers {
-                    run_hook(self.engine, rule, container).await?;
+                    hooks::run(self.engine, &container.id, &container.container, rule.watch.exec.as_slice()).await?;
                 }
                 Ok("copied, and its command run")
             }
@@ -256,28 +257,6 @@ async fn copy(engine: &Engine, rule: &Rule<'_>, paths: &BTreeSet<PathBuf>, conta
         }
     }
     Ok(())
-}
-
-async fn run_hook(engine: &Engine, rule: &Rule<'_>, container: &Entry) -> Result<()> {
-    let Some(hook) = &rule.watch.exec else { return Ok(()) };
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let command = Command {
-        words: hook.command.clone().unwrap_or_default(),
-        environment: hook
-            .environment
-            .iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
-            .collect(),
-        user: text(&hook.user),
-        directory: text(&hook.working_dir),
-        privileged: hook.privileged,
-        terminal: Some(false),
-        input: false,
-    };
-    match attach::exec(engine, &container.id, &command, &CancellationToken::new()).await? {
-        0 => Ok(()),
-        code => Err(Failure::failed(format!("{} ended with exit code {code}", command.words.join(" ")))),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{logs, ps};
+use crate::cli::dev::Choice;
 use crate::cli::dev::runtime::Place;
 use crate::cli::dev::up::Arguments;
 use crate::cli::{Context, Outcome};
@@ -11,10 +12,15 @@ use crate::stack::docker::{Prospect, Stack, Step, Wanted, Wishes, stop_all};
 use crate::terminal::Table;
 
 /// Brings the project up on Docker.
-pub(in crate::cli::dev) async fn run(arguments: &Arguments, place: &Place, context: &Context) -> Result<Outcome> {
+pub(in crate::cli::dev) async fn run(
+    arguments: &Arguments,
+    place: &Place,
+    choice: &Choice,
+    context: &Context,
+) -> Result<Outcome> {
     let settings = context.settings()?;
-    let project = place.project()?;
-    let stack = Stack::new(&place.engine, project, &settings.environment);
+    let project = place.project_with(&arguments.services, choice, context)?;
+    let stack = Stack::new(&place.engine, &project, &settings.environment);
     let wishes = arguments.wishes();
     let report = context.terminal.report();
     for note in &project.notes {
