@@ -59,12 +59,19 @@ start() {
   ip link set "$bridge" up
   # A limit of its own: an inherited low one would stop a hundred containers.
   ulimit -n 1048576 2>/dev/null || true
-  setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
-    --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=24" \
-    --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null 9>&- &
-  for _ in $(seq 150); do
-    if answers; then image; echo "unix://$socket"; return; fi
-    sleep 0.2
+  # A daemon that is at work may change the packet filter under the hands of one that starts, which then gives up.
+  local daemon
+  for _ in 1 2 3 4 5; do
+    setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
+      --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=24" \
+      --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null 9>&- &
+    daemon=$!
+    for _ in $(seq 150); do
+      if answers; then image; echo "unix://$socket"; return; fi
+      kill -0 "$daemon" 2>/dev/null || break
+      sleep 0.2
+    done
+    rm -f "$folder/docker.pid"
   done
   tail -20 "$folder/dockerd.log" >&2
   exit 1

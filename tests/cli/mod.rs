@@ -49,7 +49,7 @@ fn a_broken_file_is_named_with_line_and_column() {
     assert_eq!(
         text,
         "error: PROJECT/streamify.yaml:3:3: the configuration is not valid\n  \
-         cause: unknown field `prots`, expected one of data, wait_timeout, ports\n  \
+         cause: unknown field `prots`, expected one of data, wait_timeout, runtime, ports\n  \
          cause:   prots: {}\n           ^\n  \
          hint: Did you mean `ports`?\n"
     );

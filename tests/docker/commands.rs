@@ -44,7 +44,7 @@ fn exec_gives_output_exit_code_input_and_a_real_terminal() {
     );
     let mut child =
         project.command(&["exec", "a", "wc", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &[b'x'; 100_000]).unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &vec![b'x'; 100_000]).unwrap();
     assert_eq!(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap().trim(), "100000");
     let output = project.run(&["exec", "a", "no-such-program"]);
     assert_ne!(output.status.code(), Some(0));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bollard::models::{ContainerCreateBody, ImageInspect, NetworkConnectRequest, NetworkingConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
-    RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+    RestartContainerOptions, StopContainerOptions,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -15,11 +15,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::blueprint::Blueprint;
 use super::engine::{ApiVersion, Engine, OrSay, failure, status};
-use super::observe::{AT_ONCE, Container, Phase};
+use super::observe::{AT_ONCE, Container};
 use super::plan::{Action, Plan, Step, Subject};
 use super::settle::{Goal, settle};
 use super::tracker::Tracker;
-use super::{files, hooks, labels, probe};
+use super::{files, labels, probe};
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 use crate::stack::compose::model::{Condition, Project};
@@ -46,7 +46,7 @@ pub(super) struct Works<'a> {
     /// The images, by reference.
     pub(super) images: BTreeMap<String, ImageInspect>,
     /// How many creates and starts the engine is given at once.
-    slots: Semaphore,
+    pub(super) slots: Semaphore,
     services: BTreeMap<String, watch::Sender<Progress>>,
     /// The containers whose check is being run by hand.
     probed: Mutex<BTreeSet<String>>,
@@ -134,7 +134,7 @@ impl<'a> Works<'a> {
         Ok(())
     }
 
-    async fn rename(&self, id: &str, name: &str) -> Result<()> {
+    pub(super) async fn rename(&self, id: &str, name: &str) -> Result<()> {
         let options = RenameContainerOptionsBuilder::new().name(name).build();
         self.engine.docker.rename_container(id, options).await.or_say(|| format!("can't rename a container to {name}"))
     }
@@ -191,7 +191,7 @@ impl<'a> Works<'a> {
                 self.report.started(name, "making");
                 let id = self.create(blueprint, None).await?;
                 self.wait_for(&blueprint.service, name).await?;
-                self.start(&id, &blueprint.service, name, has_check).await?;
+                let id = self.start_or_renew(id, &blueprint.name, blueprint, name, has_check).await?;
                 Ok((id, blueprint.name.clone()))
             }
             (Action::Recreate, Some(old)) => {
@@ -204,7 +204,7 @@ impl<'a> Works<'a> {
                 // Its anonymous volumes are the new one's now.
                 remove(self.engine, &old.id, &old.name, false).await?;
                 self.rename(&id, &old.name).await?;
-                self.start(&id, &blueprint.service, name, has_check).await?;
+                let id = self.start_or_renew(id, &old.name, blueprint, name, has_check).await?;
                 Ok((id, old.name.clone()))
             }
             (Action::Restart, Some(there)) => {
@@ -219,8 +219,8 @@ impl<'a> Works<'a> {
             (_, Some(there)) => {
                 self.report.started(name, "starting");
                 self.wait_for(&blueprint.service, name).await?;
-                self.start(&there.id, &blueprint.service, name, has_check).await?;
-                Ok((there.id.clone(), there.name.clone()))
+                let id = self.start_or_renew(there.id.clone(), &there.name, blueprint, name, has_check).await?;
+                Ok((id, there.name.clone()))
             }
             (_, None) => Err(Failure::failed(format!("{name} is not there"))),
         }
@@ -393,40 +393,6 @@ impl<'a> Works<'a> {
                 failure.hint(format!("Pull it: streamify dev pull {}", blueprint.service))
             }
             _ => failure,
-        }
-    }
-
-    async fn start(&self, id: &str, service: &str, name: &str, has_check: bool) -> Result<()> {
-        self.report.doing(name, "starting");
-        self.tracker.starting(id, has_check);
-        let slot = self.slots.acquire().await;
-        let started = self.engine.docker.start_container(id, None::<StartContainerOptions>).await;
-        drop(slot);
-        started.map_err(|error| {
-            let failure = failure(format!("can't start {name}"), &error);
-            if failure
-                .causes
-                .iter()
-                .any(|cause| cause.contains("port is already allocated") || cause.contains("address already in use"))
-            {
-                failure.hint("`streamify dev doctor` names who holds the port.")
-            } else {
-                failure
-            }
-        })?;
-        self.tracker.started(id);
-        let hooks = self.project.service(service).map(|service| service.post_start.as_slice()).unwrap_or_default();
-        hooks::run(self.engine, id, name, hooks).await
-    }
-
-    /// A hook that fails must not keep a container running.
-    async fn before_stop(&self, container: &Container) {
-        let hooks = self.project.service(&container.service).map(|service| service.pre_stop.as_slice());
-        if container.state.phase == Phase::Running
-            && let Err(failure) =
-                hooks::run(self.engine, &container.id, &container.name, hooks.unwrap_or_default()).await
-        {
-            self.report.warning(&failure.to_string());
         }
     }
 }

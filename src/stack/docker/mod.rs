@@ -38,6 +38,7 @@ mod ports;
 mod probe;
 mod settle;
 mod stack;
+mod start;
 mod tracker;
 mod watch;
 
