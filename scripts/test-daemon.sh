@@ -12,7 +12,10 @@ socket=$folder/docker.sock
 pid() {
   local found
   found=$(cat "$folder/docker.pid" 2>/dev/null) || return 1
-  tr '\0' ' ' <"/proc/$found/cmdline" 2>/dev/null | grep -q -- "--data-root $folder/data" && echo "$found"
+  case "$(tr '\0' ' ' 2>/dev/null <"/proc/$found/cmdline")" in
+    *"--data-root $folder/data "*) echo "$found" ;;
+    *) return 1 ;;
+  esac
 }
 
 answers() { curl -fsS --max-time 2 --unix-socket "$socket" http://docker/_ping >/dev/null 2>&1; }
@@ -32,9 +35,11 @@ image() {
   "$root/bin/busybox" --list | while read -r applet; do
     [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
   done
+  # The daemon may hang up on an upload once it has all that it wants: what counts is whether the image is there.
   tar -C "$root" -c . | curl -fsS --unix-socket "$socket" -X POST -T - -o /dev/null \
-    "http://docker/images/create?fromSrc=-&repo=${name%:*}&tag=${name#*:}&changes=CMD%20%5B%22sh%22%5D"
+    "http://docker/images/create?fromSrc=-&repo=${name%:*}&tag=${name#*:}&changes=CMD%20%5B%22sh%22%5D" || true
   rm -rf "$root"
+  curl -fsS --unix-socket "$socket" -o /dev/null "http://docker/images/$name/json"
 }
 
 start() {
@@ -55,7 +60,7 @@ start() {
   # Loopback in containers needs forwarding, which dockerd itself turns on.
   ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
   local number=$((0x$(printf '%s' "$folder" | md5sum | cut -c1-2) % 200 + 20))
-  ip address show "$bridge" | grep -q 'inet ' || ip address add "10.213.$number.1/24" dev "$bridge"
+  [ -n "$(ip -4 -oneline address show dev "$bridge")" ] || ip address add "10.213.$number.1/24" dev "$bridge"
   ip link set "$bridge" up
   # A limit of its own: an inherited low one would stop a hundred containers.
   ulimit -n 1048576 2>/dev/null || true
@@ -91,9 +96,9 @@ stop() {
   # Where it had been killed, what it had started may still be there: known by the folder in its arguments.
   local process
   for process in /proc/[0-9]*; do
-    if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q -- "$folder/exec/"; then
-      kill -9 "${process#/proc/}" 2>/dev/null || true
-    fi
+    case "$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null)" in
+      *"$folder/exec/"*) kill -9 "${process#/proc/}" 2>/dev/null || true ;;
+    esac
   done
   ip link delete "$bridge" 2>/dev/null || true
   grep -o " $folder/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
