@@ -13,16 +13,16 @@ pub(super) fn set(document: &mut Node) {
             if let Some(build) = service.get_mut("build") {
                 default(build, "context", Value::Text(".".to_owned()));
             }
-            for node in list(service, "secrets") {
+            for node in service.list_mut("secrets") {
                 let source = node.at(&["source"]).and_then(Node::scalar).unwrap_or_default();
                 default(node, "target", Value::Text(format!("/run/secrets/{source}")));
             }
-            for node in list(service, "ports") {
+            for node in service.list_mut("ports") {
                 default(node, "protocol", Value::Text("tcp".to_owned()));
                 default(node, "mode", Value::Text("ingress".to_owned()));
             }
-            list(service, "gpus").iter_mut().for_each(all_devices);
-            for node in list(service, "volumes") {
+            service.list_mut("gpus").iter_mut().for_each(all_devices);
+            for node in service.list_mut("volumes") {
                 if let Some(bind) = node.as_map_mut().and_then(|map| map.get_mut("bind")) {
                     default(bind, "create_host_path", Value::Bool(true));
                 }
@@ -31,7 +31,7 @@ pub(super) fn set(document: &mut Node) {
                 .iter()
                 .try_fold(service, |map, key| map.get_mut(key)?.as_map_mut());
             if let Some(reservations) = reservations {
-                list(reservations, "devices").iter_mut().for_each(all_devices);
+                reservations.list_mut("devices").iter_mut().for_each(all_devices);
             }
         }
     }
@@ -49,13 +49,6 @@ fn default(node: &mut Node, key: &str, value: Value) {
         && !map.contains(key)
     {
         map.set(key, Node::new(value, place));
-    }
-}
-
-fn list<'m>(map: &'m mut Map, key: &str) -> &'m mut [Node] {
-    match map.get_mut(key) {
-        Some(Node { value: Value::List(list), .. }) => list,
-        _ => &mut [],
     }
 }
 

@@ -14,10 +14,17 @@ use super::tree::{Entry, Map, Mark, Node, Place, Source, Value};
 /// How many nodes the aliases of one file may multiply into: far beyond any real file, and soon reached by a bomb.
 const MOST_NODES: usize = 200_000;
 
+/// How deep values may be inside of each other: every step that follows goes down on the stack.
+const DEEPEST: usize = 100;
+
 /// Reads all documents of a file. A file without any has none.
 pub(super) fn parse(source: &Rc<Source>) -> Outcome<Vec<Node>> {
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let options = granit_parser::options! { emit_comments: false };
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: DEEPEST,
+        block_nesting_limit: DEEPEST,
+    };
     let mut reader = Reader {
         events: Parser::new_from_str_with_options(text, options),
         source: Rc::clone(source),
