@@ -47,7 +47,7 @@ fn what_will_not_be_as_meant_is_noted_with_its_place() {
         "{:#?}",
         project.notes
     );
-    assert!(project.notes.iter().all(|note| note.file == "compose.yaml"));
+    assert!(project.notes.iter().all(|note| note.file.as_os_str() == "compose.yaml"));
 }
 
 #[test]
