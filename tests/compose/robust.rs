@@ -95,7 +95,7 @@ fn damaged_files_are_answered() {
                 );
             }
         }
-        assert!(began.elapsed() < Duration::from_secs(5), "round {round} took too long:\n{text}");
+        assert!(began.elapsed() < Duration::from_secs(60), "round {round} took too long:\n{text}");
     }
     assert!(accepted > 50 && refused > 500, "{accepted} accepted, {refused} refused");
 }

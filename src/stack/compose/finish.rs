@@ -25,7 +25,7 @@ pub(super) fn project_name(resolved: &Resolved, files: &mut Files<'_>) -> Step<S
         return Ok(name.clone());
     }
     let mut named: Option<Node> = None;
-    for path in resolved.files.iter().filter(|path| path.as_path() != Path::new("-")) {
+    for path in &resolved.files {
         let source = files.read(path, None)?;
         // What is wrong with the file is told when it is loaded.
         for document in yaml::parse(&source).unwrap_or_default() {

@@ -3,6 +3,9 @@
 //! The rules are those of <https://docs.docker.com/reference/compose-file/merge/>: mappings merge, lists append,
 //! scalars are replaced; some keys have rules of their own, and some lists have at most one element for each key.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::problem::{Outcome, Problem};
 use super::short;
 use super::tree::{Map, Mark, Node, Value};
@@ -265,21 +268,16 @@ fn address_pools(base: Node, over: Node) -> Node {
 
 /// Leaves one element for each key: the last one, in the place of the first one.
 fn unique(list: &mut Vec<Node>, key: impl Fn(&Node) -> Option<String>) {
-    let mut keys: Vec<String> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Node> = Vec::new();
-    let mut positions = std::collections::HashMap::new();
     for node in list.drain(..) {
-        let Some(name) = key(&node) else {
-            kept.push(node);
-            continue;
-        };
-        match positions.get(&name) {
-            Some(at) => kept[*at] = node,
-            None => {
-                positions.insert(name.clone(), kept.len());
-                keys.push(name);
+        match key(&node).map(|key| places.entry(key)) {
+            Some(Entry::Occupied(place)) => kept[*place.get()] = node,
+            Some(Entry::Vacant(place)) => {
+                place.insert(kept.len());
                 kept.push(node);
             }
+            None => kept.push(node),
         }
     }
     *list = kept;

@@ -41,7 +41,7 @@ use crate::failure::Result;
 /// Everything that is wrong with the files, as far as it can be told together: each with file, line, column, what is
 /// wrong and, where there is one, what to try.
 pub fn load(request: &Request) -> Result<Project> {
-    let mut files = Files { here: &request.here, notes: Vec::new(), problems: Vec::new() };
+    let mut files = Files::new(&request.here);
     match attempt(request, &mut files) {
         Ok(project) => Ok(project),
         Err(files::Stopped) => Err(problem::failure(files.problems)),
