@@ -89,7 +89,12 @@ fn what_is_printed_means_the_same_when_it_is_read_again() {
             folder: folder.path().to_path_buf(),
             arguments: ["--profile", "*"].map(str::to_owned).to_vec(),
             services: Vec::new(),
-            environment: case.environment.clone().into_iter().filter(|(name, _)| name != "COMPOSE_FILE").collect(),
+            environment: case
+                .environment
+                .clone()
+                .into_iter()
+                .filter(|(name, _)| !name.starts_with("COMPOSE_"))
+                .collect(),
         };
         let second = again.ours();
         if !second.status.success() {

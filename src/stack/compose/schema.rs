@@ -319,7 +319,8 @@ fn wrong_type(path: &[String], types: &[Type], node: &Node) -> Problem {
         (Some(Type::Mapping), _) => problem.hint(format!("Write `{key}:` and below it, indented, `name: value`.")),
         (Some(Type::Switch), _) => problem.hint(format!("Write `{key}: true`.")),
         (Some(Type::Integer | Type::Number), _) => problem.hint(format!("Write a number, such as `{key}: 3`.")),
-        _ => problem.hint(format!("Write a single text: `{key}: text`.")),
+        (_, Some(own)) => problem.hint(format!("Put it in quotes: `\"{own}\"`.")),
+        (_, None) => problem.hint(format!("Write a single text: `{key}: text`.")),
     }
 }
 
