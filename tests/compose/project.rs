@@ -51,6 +51,17 @@ fn what_will_not_be_as_meant_is_noted_with_its_place() {
 }
 
 #[test]
+fn what_only_a_cluster_has_is_noted() {
+    let file = concat!(
+        "services:\n  a:\n    image: x\n    secrets: [s]\n    volumes: [{type: npipe, source: p, target: /p}]\n",
+        "secrets:\n  s: {external: true}\n  unused: {external: true}\n"
+    );
+    let project = project(file, &[]);
+    let lines: Vec<usize> = project.notes.iter().map(|note| note.line).collect();
+    assert_eq!(lines, [5, 7], "{:#?}", project.notes);
+}
+
+#[test]
 fn secrets_are_there_for_the_engine_and_nowhere_else() {
     let file = concat!(
         "services:\n  web:\n    image: x\n    secrets: [token]\n    configs: [text]\n    environment: [PASSWORD]\n",

@@ -100,7 +100,7 @@ pub(super) fn project(
     read_files(&mut project, &document, &resolved.variables, files)?;
     resolve_contents(&mut project, &resolved.variables);
     keep_used(&mut project);
-    unsupported::note(&document, files);
+    unsupported::note(&project, &document, files);
     doubts(&project, &document, files);
     project.notes = std::mem::take(&mut files.notes);
     project.notes.sort();

@@ -1,9 +1,9 @@
 //! The Compose format: files in, one checked [`Project`] out.
 //!
-//! The way of a file: [`yaml`] gives a tree in which every node knows its place; variables are filled in
-//! ([`interpolate`]); `include`, `extends` and several files become one document ([`files`], [`merge`]), which is held
-//! against the official schema ([`schema`]), written out in long form ([`canonical`]), completed ([`defaults`],
-//! [`paths`], [`normalise`]), read into the types ([`decode`]) and checked as a whole ([`check`]).
+//! The way of a file: `yaml` gives a tree in which every node knows its place; variables are filled in (`interpolate`);
+//! `include`, `extends` and several files become one document (`files`, `merge`), which is held against the official
+//! schema (`schema`), written out in long form (`canonical`), completed (`defaults`, `paths`, `normalise`), read into
+//! the types (`decode`) and checked as a whole (`check`).
 
 mod canonical;
 mod check;
