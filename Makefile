@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-tests page build up down check deny test test-page test-rust test-browser bench
+.PHONY: help setup setup-tests page build up down check deny test test-page test-rust test-browser test-fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -14,7 +14,7 @@ up: build ## Build everything and bring the whole app up, detached
 down: ## Stop the app; its data stays
 	target/release/streamify dev down
 
-test: setup-tests check deny test-page test-rust test-browser ## Everything that must hold before a change lands
+test: setup-tests check deny test-page test-rust test-browser test-fuzz ## Everything that must hold before a change lands
 
 setup: ## Install what the app needs, where that is allowed
 	@scripts/setup.sh
@@ -45,6 +45,10 @@ test-rust: page ## Unit and integration tests, on real services
 test-browser: page ## The story in a real browser
 	cargo build --quiet
 	tests/e2e/run.sh
+
+test-fuzz: page ## The API fuzzed from its OpenAPI document
+	cargo build --quiet
+	tests/fuzz/run.sh
 
 bench: build ## Figures beside their peers, as ratios
 	cargo bench --bench figures

@@ -5,13 +5,14 @@ set -euo pipefail
 
 # A command that must be there, and Debian's package that brings it.
 wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
-[ "${1:-}" = tests ] && wanted+=(kcat:kcat chromium:chromium go:golang)
+[ "${1:-}" = tests ] && wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang)
 missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry##*:}")
 done
 server() { command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 server || missing+=(postgresql)
+[ "${1:-}" != tests ] || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v cargo >/dev/null 2>&1 || { echo "setup: there is no Rust toolchain: install one with rustup" >&2; exit 1; }
 
 if [ ${#missing[@]} -gt 0 ]; then

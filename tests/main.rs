@@ -3,6 +3,8 @@
 mod backend;
 mod cli;
 mod compose;
+mod kafka;
 mod migrate;
 mod rooms;
 mod stack;
+mod support;

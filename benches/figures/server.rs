@@ -44,6 +44,7 @@ impl Kind {
             command
                 .env("STREAMIFY_LISTEN", format!("127.0.0.1:{port}"))
                 .env("STREAMIFY_LOG", "warn")
+                .env("STREAMIFY_LOGINS_PER_MINUTE", "1000")
                 .env("JWT_KEYS", format!("figures:{JWT_KEY}"));
             command
         } else {

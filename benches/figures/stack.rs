@@ -29,7 +29,7 @@ impl Stack {
         let project = Project::new()?;
         project.up()?;
         Ok(Self {
-            database: project.database_url(),
+            database: project.database_url()?,
             kafka: format!("127.0.0.1:{}", project.kafka),
             _own: Some(project),
         })
@@ -40,22 +40,21 @@ impl Stack {
 pub struct Project {
     folder: TempDir,
     ports: Vec<(&'static str, u16)>,
-    postgres: u16,
     kafka: u16,
 }
 
 impl Project {
     pub fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("streamify-figures-").tempdir()?;
-        let (postgres, kafka) = (free_port()?, free_port()?);
+        let kafka = free_port()?;
         let ports = vec![
             ("frontend", free_port()?),
             ("backend", free_port()?),
-            ("postgres", postgres),
+            ("postgres", free_port()?),
             ("kafka", kafka),
             ("kafka-ui", free_port()?),
         ];
-        Ok(Self { folder, ports, postgres, kafka })
+        Ok(Self { folder, ports, kafka })
     }
 
     /// `streamify dev VERB` in this project.
@@ -80,9 +79,11 @@ impl Project {
         run(&mut self.up_command()).map(drop)
     }
 
-    /// The local stack's database.
-    fn database_url(&self) -> String {
-        format!("postgres://streamify:streamify@127.0.0.1:{}/streamify", self.postgres)
+    /// The local stack's database, as its services are told of it.
+    fn database_url(&self) -> Result<String> {
+        let mut command = self.dev("exec");
+        command.args(["backend", "--", "printenv", "DATABASE_URL"]);
+        Ok(run(&mut command)?.trim().to_owned())
     }
 }
 

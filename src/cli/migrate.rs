@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -7,10 +7,11 @@ use streamify_backend::MIGRATOR;
 
 use super::{Context, Outcome};
 use crate::failure::{Failure, Result};
-use crate::migrate::{Schema, State, add};
+use crate::migrate::check::{Finding, Rule};
+use crate::migrate::{self, Schema, State, add};
 use crate::settings::Secret;
 use crate::stack;
-use crate::terminal::Table;
+use crate::terminal::{Paint, Table};
 
 /// Bring the database's schema up to date, look at it, or take it back
 ///
@@ -56,9 +57,41 @@ enum Command {
         /// What it does, in a few words
         name: String,
         /// Where the migrations are
-        #[arg(long, value_name = "FOLDER", default_value = "app/backend/migrations")]
+        #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
         folder: PathBuf,
     },
+    /// Find what locks, breaks or destroys while the app runs, with the safer way
+    ///
+    /// Needs no database. It looks at the migrations as they would run on a live app whose old version still serves:
+    /// what blocks reads or writes for long, what old queries fail on, what is lost for good, and what PostgreSQL or
+    /// sqlx would refuse. Tables that a migration makes itself are nobody's yet: what it does to them is fine.
+    ///
+    /// Exits with 1 when something is found.
+    #[command(after_long_help = check_help())]
+    Check {
+        /// Only migrations after this version
+        #[arg(long, value_name = "VERSION")]
+        since: Option<i64>,
+        /// Where the migrations are
+        #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+        folder: PathBuf,
+    },
+}
+
+/// Where this project's migrations are.
+const FOLDER: &str = "app/backend/migrations";
+
+fn check_help() -> String {
+    let rules = Rule::ALL.iter().map(|rule| format!("  {rule:28} {}\n", rule.summary()));
+    format!(
+        "Rules:\n{}\nWhat does no harm in your case, allow with a reason, above its statement:\n  \
+         -- streamify:allow drop-column no version has used it since 2.3\n  \
+         alter table videos drop column rating;\n\
+         An applied migration is never edited, not even for that: leave it out with --since.\n\n\
+         Examples:\n  streamify migrate check\n  streamify migrate check --since 12\n  \
+         streamify migrate check --output json | jq -r '.findings[].rule'",
+        rules.collect::<String>()
+    )
 }
 
 /// How far to go, and how long to wait for others.
@@ -80,6 +113,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
             let names = files.each_ref().map(|file| file.display().to_string());
             context.terminal.result(|paint| format!("{} wrote {}", paint.good("✔"), names.join("\n  and ")), &names)?;
         }
+        Command::Check { since, folder } => check(context, folder, *since)?,
         Command::Status { exit_code } => return status(context, *exit_code).await,
         Command::Run { dry_run, reach } => {
             let mut schema = connect(context).await?;
@@ -167,4 +201,30 @@ async fn status(context: &Context, exit_code: bool) -> Result<Outcome> {
     )?;
     let is_pending = steps.iter().any(|step| step.state == State::Pending);
     Ok(if exit_code && is_pending { Outcome::Difference } else { Outcome::Done })
+}
+
+fn check(context: &Context, folder: &Path, since: Option<i64>) -> Result<()> {
+    let checked = migrate::check::check(&context.settings()?.directory, folder, since)?;
+    let count = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    let migrations = count(checked.migrations, "migration");
+    context.terminal.result(
+        |paint| match checked.findings.as_slice() {
+            [] => format!("{} {migrations} checked, nothing found", paint.good("✔")),
+            findings => findings.iter().map(|finding| describe(paint, finding)).collect::<Vec<_>>().join("\n\n"),
+        },
+        &checked,
+    )?;
+    if checked.findings.is_empty() {
+        return Ok(());
+    }
+    let failure = Failure::failed(format!("{migrations} checked, {}", count(checked.findings.len(), "finding")));
+    Err(failure.hint("What does no harm here: -- streamify:allow RULE reason, above its statement"))
+}
+
+fn describe(paint: Paint, finding: &Finding) -> String {
+    let Finding { file, line, column, rule, source, what, safer } = finding;
+    let place = paint.strong(format!("{file}:{line}:{column}"));
+    let source = if source.is_empty() { String::new() } else { format!("\n  {}", paint.dim(source)) };
+    let (does, instead) = (paint.warning("does: "), paint.good("safer:"));
+    format!("{place} {}{source}\n  {does} {what}\n  {instead} {safer}", paint.bad(rule))
 }

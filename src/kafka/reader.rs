@@ -27,7 +27,7 @@ const BATCH: usize = 4096;
 pub struct Reader {
     // Dropped before the consumer that it belongs to: fields drop in order.
     queue: Queue,
-    consumer: BaseConsumer<Quiet>,
+    _consumer: BaseConsumer<Quiet>,
     batch: Vec<*mut sys::rd_kafka_message_t>,
 }
 
@@ -87,7 +87,7 @@ impl Reader {
         if queue.is_null() {
             return Err(Failure::failed("can't read from Kafka: the client has no queue"));
         }
-        Ok(Self { queue: Queue(queue), consumer, batch: Vec::with_capacity(BATCH) })
+        Ok(Self { queue: Queue(queue), _consumer: consumer, batch: Vec::with_capacity(BATCH) })
     }
 
     /// Calls `take` for each message that is there already, until it answers false; how many there were.
@@ -99,8 +99,8 @@ impl Reader {
     ///
     /// The batch call would wait for a full batch, so whoever waits asks for a single message.
     pub fn wait(&mut self, patience: Duration, take: impl FnMut(Item<'_>) -> Result<bool>) -> Result<usize> {
-        // Errors and log lines come on the other queue; the context keeps them.
-        drop(self.consumer.poll(Duration::ZERO));
+        // The safe wrapper's poll must never be called beside this: it takes from the same queue, and what it took would
+        // be lost.
         self.read(patience, 1, take)
     }
 

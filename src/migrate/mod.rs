@@ -4,6 +4,7 @@
 //! backend's start and this room exclude each other.
 
 pub mod add;
+pub mod check;
 mod plan;
 
 use std::sync::Arc;

@@ -110,6 +110,8 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(content)?;
+        // Before it takes the old one's place: after a power cut there is the one or the other.
+        file.sync_all()?;
         fs::rename(&temporary, path)
     };
     write().or_fail(|| format!("can't write {}", path.display()))

@@ -1,91 +1,155 @@
-import AxeBuilder from '@axe-core/playwright'
-import { type Browser, type Page, expect, test } from '@playwright/test'
+import { expect, isLive, password, Person, tabTo, test, toastOf, unique } from './support'
 
-const password = 'a long enough password'
-const unique = () => `${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
+test('somebody joins, adds a video, and another one sees it at once', async ({ world }) => {
+  const grace = await Person.register('Grace')
+  const gracesPage = await world.open(grace)
+  const title = unique('A walk by the sea')
+  const email = `${unique('ada').replace(' ', '.')}@example.com`
 
-/** A window of its own, as another person has, that fails the test on errors and on strange requests. */
-async function person(browser: Browser, colorScheme: 'light' | 'dark' = 'light'): Promise<Page> {
-  const page = await (await browser.newContext({ colorScheme })).newPage()
-  const own = [process.env.STREAMIFY_PAGE_URL ?? 'http://localhost:3000', process.env.STREAMIFY_API_URL ?? 'http://localhost:3001']
-  page.on('pageerror', error => { throw error })
-  page.on('request', (request) => {
-    const url = request.url()
-    // The video itself is wherever people say that it is.
-    if (request.resourceType() !== 'media' && !own.some(base => url.startsWith(base)) && !url.startsWith('data:')) {
-      throw new Error(`a request to a stranger: ${url}`)
-    }
-  })
-  return page
-}
+  const adasPage = await world.open()
+  await adasPage.goto('/')
+  await expect(adasPage).toHaveURL(/\/login$/)
+  await adasPage.getByRole('link', { name: 'Create an account' }).click()
+  await adasPage.getByLabel('Name').fill('Ada')
+  await adasPage.getByLabel('Email').fill(email)
+  await adasPage.getByLabel('Password', { exact: true }).fill(password)
+  await adasPage.getByRole('button', { name: 'Create account' }).click()
+  await isLive(adasPage)
 
-async function register(page: Page, name: string): Promise<void> {
-  await page.goto('/register')
-  await page.getByLabel('Name').fill(name)
-  await page.getByLabel('Email').fill(`${unique()}@example.com`)
-  await page.getByLabel('Password', { exact: true }).fill(password)
-  await page.getByRole('button', { name: 'Create account' }).click()
-  await expect(page).toHaveURL(url => url.pathname === '/')
-}
+  await adasPage.getByRole('button', { name: 'Account of Ada' }).click()
+  await adasPage.getByRole('button', { name: 'Log out' }).click()
+  await expect(adasPage).toHaveURL(/\/login$/)
+  await adasPage.getByLabel('Email').fill(email)
+  await adasPage.getByLabel('Password', { exact: true }).fill(password)
+  await adasPage.getByRole('button', { name: 'Log in' }).click()
+  await isLive(adasPage)
 
-async function isAccessible(page: Page): Promise<void> {
-  // Colours are compared when they have come to rest.
-  await page.waitForTimeout(700)
-  const { violations } = await new AxeBuilder({ page }).analyze()
-  expect(violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(node => node.html) }))).toEqual([])
-}
+  await adasPage.getByRole('link', { name: 'Add video' }).click()
+  await adasPage.getByLabel('Video address').fill('https://media.example.com/sea.mp4')
+  await adasPage.getByLabel('Title').fill(title)
+  await adasPage.getByLabel('Description').fill('From the pier\nto the lighthouse')
+  await adasPage.getByRole('button', { name: 'Add video' }).click()
+  await expect(adasPage.getByRole('heading', { level: 1, name: title })).toBeVisible()
+  await expect(toastOf(adasPage, title)).toContainText('Added by you')
 
-test('a video added in one window is a toast in another', async ({ browser }) => {
-  const [ada, grace] = await Promise.all([person(browser), person(browser)])
-  await register(ada, 'Ada')
-  await register(grace, 'Grace')
-  const title = `By the sea ${unique()}`
+  const toast = toastOf(gracesPage, title)
+  await expect(toast).toContainText('Added by Ada')
+  await expect(gracesPage.getByTestId('show-new')).toBeVisible()
+  await toast.getByRole('link', { name: title }).click()
+  await expect(gracesPage.getByRole('heading', { level: 1, name: title })).toBeVisible()
+  await expect(toast).toBeHidden()
+  await expect(gracesPage.getByText('to the lighthouse')).toBeVisible()
+  await expect(gracesPage.getByRole('button', { name: 'Edit' })).toBeHidden()
 
-  await ada.goto('/videos/new')
-  await ada.getByLabel('Title').fill(title)
-  await ada.getByLabel(/address|link|url/i).fill('https://example.com/sea.mp4')
-  await ada.getByRole('button', { name: /add video/i }).click()
-  await expect(ada).toHaveURL(/\/videos\/[0-9a-f-]{36}$/)
+  await gracesPage.reload()
+  await expect(gracesPage.getByRole('heading', { level: 1, name: title })).toBeVisible()
+  await expect(gracesPage).toHaveTitle(`${title} · Streamify`)
 
-  const toast = grace.locator('[data-sonner-toast]').filter({ hasText: title })
-  await expect(toast).toBeVisible()
-  await toast.getByRole('link').first().click()
-  await expect(grace).toHaveURL(/\/videos\/[0-9a-f-]{36}$/)
-  await expect(grace.getByRole('heading', { level: 1 })).toHaveText(title)
-
-  await grace.goto('/')
-  await grace.reload()
-  await grace.getByRole('searchbox').fill(title)
-  await expect(grace.getByRole('link', { name: title })).toHaveCount(1)
+  await gracesPage.getByRole('link', { name: 'All videos', exact: true }).click()
+  await gracesPage.getByRole('searchbox').fill(title.toUpperCase())
+  await expect(gracesPage).toHaveURL(/\?q=A%20WALK|\?q=A\+WALK/)
+  await expect(gracesPage.getByRole('article')).toHaveCount(1)
+  await expect(gracesPage.getByRole('link', { name: title })).toBeVisible()
+  await gracesPage.reload()
+  await expect(gracesPage.getByRole('searchbox')).toHaveValue(title.toUpperCase())
+  await expect(gracesPage.getByRole('article')).toHaveCount(1)
 })
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`every page is accessible in ${colorScheme}`, async ({ browser }) => {
-    const page = await person(browser, colorScheme)
-    for (const path of ['/login', '/register']) {
-      await page.goto(path)
-      await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
-      await isAccessible(page)
-    }
-    await register(page, 'Katherine')
-    await isAccessible(page)
-    await page.goto('/videos/new')
-    await isAccessible(page)
-    await page.getByLabel('Title').fill('Orbits')
-    await page.getByLabel(/address|link|url/i).fill('https://example.com/orbits.mp4')
-    await page.getByRole('button', { name: /add video/i }).click()
-    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Orbits')
-    await isAccessible(page)
-  })
-}
+test('the one who added a video changes it and takes it away', async ({ world }) => {
+  const ada = await Person.register('Ada')
+  const grace = await Person.register('Grace')
+  const video = await ada.addVideo(unique('First cut'))
+  const page = await world.open(ada)
+  await page.goto(`/videos/${video.id}`)
+  await page.getByRole('button', { name: 'Edit' }).click()
+  const changed = unique('Final cut')
+  await page.getByLabel('Title').fill(changed)
+  await page.getByRole('button', { name: 'Save changes' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: changed })).toBeVisible()
+  await expect(page.getByText('edited')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Edit' })).toBeFocused()
 
-test('a form keeps what was typed, and says which field is wrong', async ({ browser }) => {
-  const page = await person(browser)
-  await register(page, 'Mary')
-  await page.goto('/videos/new')
-  await page.getByLabel('Title').fill('Rockets')
-  await page.getByLabel(/address|link|url/i).fill('not an address')
-  await page.getByRole('button', { name: /add video/i }).click()
-  await expect(page.getByLabel(/address|link|url/i)).toHaveAttribute('aria-invalid', 'true')
-  await expect(page.getByLabel('Title')).toHaveValue('Rockets')
+  await page.getByRole('button', { name: 'Delete' }).click()
+  await expect(page.getByRole('dialog')).toContainText(changed)
+  await expect(page.getByRole('button', { name: 'Keep it' })).toBeFocused()
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog')).toBeHidden()
+  await expect(page.getByRole('button', { name: 'Delete' })).toBeFocused()
+  await page.getByRole('button', { name: 'Delete' }).click()
+  await page.getByRole('button', { name: 'Delete it' }).click()
+  await expect(page).toHaveURL(/\/$/)
+  await expect(page.getByRole('heading', { level: 1, name: 'Videos' })).toBeVisible()
+  await expect(page.getByRole('link', { name: changed })).toHaveCount(0)
+
+  world.expectComplaint(/status of 404/)
+  const gracesPage = await world.open(grace)
+  await gracesPage.goto(`/videos/${video.id}`)
+  await expect(gracesPage.getByRole('heading', { name: 'There is no such video' })).toBeVisible()
+})
+
+test('a video is added without a mouse', async ({ world }) => {
+  const page = await world.open(await Person.register('Ada'))
+  const title = unique('Typed, not clicked')
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeFocused()
+  await tabTo(page, page.getByRole('link', { name: 'Add video' }))
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { level: 1, name: 'Add a video' })).toBeVisible()
+  await expect(page.getByRole('main')).toBeFocused()
+  await tabTo(page, page.getByLabel('Video address'))
+  await page.keyboard.type('https://media.example.com/typed.webm')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type(title)
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { level: 1, name: title })).toBeVisible()
+  const close = toastOf(page, title).getByRole('button', { name: 'Close this message' })
+  await close.focus()
+  await page.keyboard.press('Enter')
+  await expect(toastOf(page, title)).toBeHidden()
+})
+
+test('long lists come in pages', async ({ world }) => {
+  const ada = await Person.register('Ada')
+  const name = unique('Episode')
+  for (let number = 1; number <= 23; number++) await ada.addVideo(`${name} number ${number}`)
+  const page = await world.open(ada)
+  await page.goto(`/?q=${encodeURIComponent(name)}`)
+  await expect(page.getByRole('article')).toHaveCount(20)
+  await expect(page.getByRole('article').first()).toContainText('number 23')
+  await page.getByRole('button', { name: 'Load more' }).click()
+  await expect(page.getByRole('article')).toHaveCount(23)
+  await expect(page.getByRole('article').last()).toContainText('number 1')
+  await expect(page.getByRole('button', { name: 'Load more' })).toBeHidden()
+  await page.getByRole('button', { name: 'Clear the search' }).click()
+  await expect(page).toHaveURL(/\/$/)
+  await page.getByRole('searchbox').fill(unique('nothing is called like this'))
+  await expect(page.getByRole('heading', { name: /Nothing found/ })).toBeVisible()
+})
+
+test('what can’t be played says so, and leads on', async ({ world }) => {
+  const ada = await Person.register('Ada')
+  const page = await world.open(ada)
+  const site = await ada.addVideo(unique('On another site'), 'https://www.youtube.com/watch?v=abc')
+  await page.goto(`/videos/${site.id}`)
+  const link = page.getByRole('link', { name: /Watch on YouTube/ })
+  await expect(link).toHaveAttribute('href', 'https://www.youtube.com/watch?v=abc')
+  await expect(link).toHaveAttribute('rel', /noopener/)
+
+  const document = await ada.addVideo(unique('Not a video'), 'https://media.example.com/notes.pdf')
+  await page.goto(`/videos/${document.id}`)
+  await expect(page.getByText('This video can’t be played here.')).toBeVisible()
+
+  world.expectComplaint(/status of 404/)
+  const gone = await ada.addVideo(unique('A file that is gone'), `${new URL(page.url()).origin}/gone.mp4`)
+  await page.goto(`/videos/${gone.id}`)
+  await page.getByRole('button', { name: /^Play/ }).click()
+  await expect(page.getByRole('alert')).toContainText('This video can’t be played.')
+  await expect(page.getByRole('button', { name: 'Try again' })).toBeVisible()
+})
+
+test('an address that leads nowhere says so', async ({ world }) => {
+  world.expectComplaint(/NUXT_|status of 404|Page not found/)
+  const page = await world.open()
+  await page.goto('/no/such/page')
+  await expect(page.getByRole('heading', { name: 'There is no such page' })).toBeVisible()
 })

@@ -1,5 +1,8 @@
 //! Migrations against a real PostgreSQL: the running stack's, found without a flag.
 
+use std::path::Path;
+use std::process::{Command, Output};
+
 use serde_json::Value;
 
 use crate::stack::Project;
@@ -63,4 +66,59 @@ fn a_new_migration_gets_the_next_number_and_overwrites_nothing() {
         assert!(folder.join(format!("0008_videos_get_a_duration.{way}.sql")).is_file(), "{way}");
     }
     assert_eq!(std::fs::read_to_string(folder.join("0007_before.up.sql")).unwrap(), "select 1;");
+}
+
+/// Runs `migrate check` on `migrations` in a folder, as a script would.
+fn check(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streamify"));
+    command.current_dir(folder).args(["migrate", "check", "--folder", "migrations"]).args(words);
+    command.env_remove("DATABASE_URL").output().unwrap()
+}
+
+#[test]
+fn a_migration_that_hurts_is_found_without_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(folder.path().join("migrations").join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("migrations")).unwrap();
+    file("0001_tags.up.sql", "create table tags (id int primary key, name text);\ncreate index on tags (name);\n");
+    file("0001_tags.down.sql", "drop table tags;\n");
+    let clean = check(folder.path(), &[]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+    assert_eq!(text(&clean.stdout), "✔ 1 migration checked, nothing found\n");
+
+    file("0002_no_name.up.sql", "alter table tags\n    drop column name;\n");
+    file("0002_no_name.down.sql", "alter table tags add column name text;\n");
+    let found = check(folder.path(), &[]);
+    assert_eq!(found.status.code(), Some(1));
+    assert_eq!(
+        text(&found.stdout),
+        "migrations/0002_no_name.up.sql:2:5 drop-column\n  \
+           drop column name;\n  \
+           does:  the data of `tags.name` is gone when this commits, and the running version's queries that name it fail\n  \
+           safer: release a version that no longer uses it; drop it in the release after, with an allow that says so\n"
+    );
+    assert!(text(&found.stderr).starts_with("error: 2 migrations checked, 1 finding\n"), "{}", text(&found.stderr));
+
+    let shown: Value = serde_json::from_str(&text(&check(folder.path(), &["--output", "json"]).stdout)).unwrap();
+    let finding = &shown["findings"][0];
+    assert_eq!((&shown["migrations"], &finding["rule"]), (&2.into(), &"drop-column".into()));
+    assert_eq!((&finding["line"], &finding["column"]), (&2.into(), &5.into()));
+    assert!(text(&check(folder.path(), &["--colour", "always"]).stdout).contains("\u{1b}[1m"), "colours on demand");
+
+    assert_eq!(check(folder.path(), &["--since", "2"]).status.code(), Some(0));
+    assert_eq!(check(folder.path(), &["--since", "3"]).status.code(), Some(2), "no such version");
+    let allow = "-- streamify:allow drop-column no version ever used it\n";
+    file("0002_no_name.up.sql", &format!("{allow}alter table tags\n    drop column name;\n"));
+    assert_eq!(check(folder.path(), &[]).status.code(), Some(0));
+    file("0002_no_name.up.sql", &format!("{allow}select 1;\n"));
+    assert!(text(&check(folder.path(), &[]).stdout).starts_with("migrations/0002_no_name.up.sql:1:1 allow\n"));
+}
+
+#[test]
+fn the_help_of_check_lists_every_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = text(&check(folder.path(), &["--help"]).stdout);
+    for rule in streamify::migrate::check::Rule::ALL {
+        assert!(help.contains(&format!("\n  {rule:28}")), "{rule} in {help}");
+    }
 }

@@ -59,9 +59,10 @@ impl Database {
 
     /// Closes all connections, when those in use are given back.
     pub(crate) async fn close(&self) {
-        // The pool waits for what it has given out.
+        // Marked as closed first, so that nothing is kept at hand from here on: the pool waits for all it has given out.
+        let closed = self.pool.close();
         self.put_back_all();
-        self.pool.close().await;
+        closed.await;
     }
 
     fn put_back_all(&self) {

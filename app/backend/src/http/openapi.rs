@@ -17,12 +17,14 @@ use super::problem::Problem;
 use crate::modules::{auth, users, videos};
 use crate::state::State;
 
-/// Streamify's API
-///
-/// Videos that people add, and the news of them. Log in for a token; errors are problem documents (RFC 9457).
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Streamify", license(name = "MIT", identifier = "MIT")),
+    info(
+        title = "Streamify",
+        description = "Videos that people add, and the news of them. Log in for a token; \
+                       errors are problem documents (RFC 9457).",
+        license(name = "MIT", identifier = "MIT")
+    ),
     components(schemas(Problem)),
     security(("bearer" = [])),
     tags(
@@ -146,6 +148,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_page_is_built_from_this_description() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../frontend/openapi.json");
+        let ours = openapi().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &ours).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(path).unwrap() == ours,
+            "run `UPDATE=1 cargo test -p streamify-backend built_from`, and `npm run types` in app/frontend"
+        );
     }
 
     #[test]

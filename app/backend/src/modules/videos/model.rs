@@ -33,7 +33,7 @@ pub(crate) struct Owner {
 }
 
 /// A video to add.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVideo {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", example = "A walk by the sea")]
@@ -42,7 +42,7 @@ pub(crate) struct NewVideo {
     #[schema(max_length = 5000)]
     pub(crate) description: String,
     /// `http` or `https`.
-    #[schema(max_length = 2000, format = "uri", pattern = "^https?://", example = "https://example.com/sea.mp4")]
+    #[schema(max_length = 2000, pattern = "^https?://", example = "https://example.com/sea.mp4")]
     pub(crate) url: String,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct VideoChange {
     pub(crate) title: Option<String>,
     #[schema(max_length = 5000)]
     pub(crate) description: Option<String>,
-    #[schema(max_length = 2000, format = "uri", pattern = "^https?://")]
+    #[schema(max_length = 2000, pattern = "^https?://")]
     pub(crate) url: Option<String>,
 }
 
@@ -138,6 +138,7 @@ fn is_web_address(text: &str) -> bool {
 }
 
 /// A checked [`Listing`].
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Selection {
     pub(super) before: Option<Uuid>,
     pub(super) limit: u8,

@@ -1,0 +1,143 @@
+//! Nothing is lost: not when the broker is killed, not when the backend is, not when Kafka comes late.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::events::on_both_kinds;
+use crate::support::api::{Api, video};
+use crate::support::backend::{Backend, Program, config};
+use crate::support::feed::{Feed, Next};
+use crate::support::kafka::{Broker, Kind};
+use crate::support::postgres::{database, owed};
+
+on_both_kinds!(a_killed_broker_loses_nothing);
+
+/// A client that comes back whenever it is sent away, from the last event that it saw, until it has all of them.
+async fn collect(api: Api, wanted: impl Fn(&HashSet<String>) -> bool) -> HashSet<String> {
+    let mut titles = HashSet::new();
+    let mut last: Option<String> = None;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(100);
+    while !wanted(&titles) {
+        assert!(tokio::time::Instant::now() < deadline, "{} came", titles.len());
+        let Some(mut feed) = Feed::try_open(&api.address).await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
+        while !wanted(&titles) {
+            match feed.next(1).await {
+                Next::Frame(frame) if frame["type"] == "video.created" => {
+                    titles.insert(frame["data"]["title"].as_str().unwrap().to_owned());
+                    last = Some(frame["id"].as_str().unwrap().to_owned());
+                }
+                Next::Frame(frame) => assert_eq!(frame["type"], "ready", "what was missed is always told"),
+                Next::Silence => {}
+                Next::Closed(_) => break,
+            }
+        }
+    }
+    titles
+}
+
+async fn a_killed_broker_loses_nothing(kind: Kind) {
+    let broker = Arc::new(tokio::task::spawn_blocking(move || Broker::new(kind)).await.unwrap());
+    let url = database().await;
+    let backend = Backend::start(config(&url, &broker.address())).await;
+    backend.ready().await;
+    let api = backend.api().as_new_user("ada").await;
+    let expected: HashSet<String> = (0..300).map(|number| format!("video {number}")).collect();
+    let everything = expected.clone();
+    let following = tokio::spawn(collect(api.clone(), move |titles| titles.is_superset(&everything)));
+    for number in 0..300 {
+        if number == 100 {
+            tokio::task::spawn_blocking({
+                let broker = Arc::clone(&broker);
+                move || broker.kill()
+            })
+            .await
+            .unwrap();
+        }
+        // With the broker away, videos are added all the same.
+        api.add_video(&format!("video {number}")).await;
+        if number == 200 {
+            assert!(owed(&url).await >= 100);
+            tokio::task::spawn_blocking({
+                let broker = Arc::clone(&broker);
+                move || broker.start()
+            })
+            .await
+            .unwrap();
+        }
+    }
+    assert_eq!(following.await.unwrap(), expected);
+    // A commit may be a moment behind the delivery.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(owed(&url).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_backend_loses_nothing_that_it_has_accepted() {
+    let broker = tokio::task::spawn_blocking(|| Broker::new(Kind::Kraft)).await.unwrap();
+    let mut program = Program::start(&database().await, &broker.address()).await;
+    let api = Api::new(&program.address).as_new_user("ada").await;
+    let accepted = Arc::new(std::sync::Mutex::new(HashSet::new()));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(100);
+    let adding: Vec<_> = (0..4)
+        .map(|worker| {
+            let (api, accepted) = (api.clone(), Arc::clone(&accepted));
+            tokio::spawn(async move {
+                for number in 0..100 {
+                    let title = format!("video {worker}.{number}");
+                    // As a person would: again, until it is accepted.
+                    loop {
+                        let sent = api.request("POST", "/api/videos").json(&video(&title)).send().await;
+                        if sent.as_ref().is_ok_and(|response| response.status() == 201) {
+                            break;
+                        }
+                        assert!(tokio::time::Instant::now() < deadline, "not accepted: {sent:?}");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    accepted.lock().unwrap().insert(title);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            })
+        })
+        .collect();
+    let following = tokio::spawn(collect(api, |titles| titles.len() == 400));
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        program.kill();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        program.restart().await;
+    }
+    for worker in adding {
+        worker.await.unwrap();
+    }
+    let came = following.await.unwrap();
+    assert_eq!(came, *accepted.lock().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_may_come_last() {
+    let broker = Arc::new(tokio::task::spawn_blocking(|| Broker::prepared(Kind::Kraft)).await.unwrap());
+    let url = database().await;
+    let backend = Backend::start(config(&url, &broker.address())).await;
+    let api = backend.api().as_new_user("ada").await;
+    let mut early = Feed::open(&backend.address).await;
+    early.authenticate(api.token.as_deref().unwrap(), None).await;
+    api.add_video("before there is a broker").await;
+    assert_eq!(early.next(1).await, Next::Silence, "not ready: nothing tells yet what is news");
+    tokio::task::spawn_blocking({
+        let broker = Arc::clone(&broker);
+        move || broker.start()
+    })
+    .await
+    .unwrap();
+    assert_eq!(early.next(60).await, Next::Frame(serde_json::json!({ "type": "ready" })));
+    api.add_video("after it is ready").await;
+    while early.titles(1).await != ["after it is ready"] {}
+    backend.ready().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(owed(&url).await, 0);
+}

@@ -1,0 +1,94 @@
+//! A client of the WebSocket.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::api::Api;
+
+/// One socket.
+pub struct Feed {
+    socket: WebSocketStream<TcpStream>,
+}
+
+/// What came next.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    Frame(Value),
+    /// Closed with this code; 0 without one.
+    Closed(u16),
+    /// Nothing in the time given.
+    Silence,
+}
+
+impl Feed {
+    /// Opens a socket and says nothing.
+    pub async fn open(address: &str) -> Self {
+        Self::try_open(address).await.expect("the backend is there")
+    }
+
+    /// The same; None where nobody answers.
+    pub async fn try_open(address: &str) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        let request = format!("ws://{address}/ws").into_client_request().unwrap();
+        Some(Self { socket: client_async(request, stream).await.ok()?.0 })
+    }
+
+    /// Follows as this user, from after `last`; waits for `ready`.
+    pub async fn follow(api: &Api, last: Option<&str>) -> Self {
+        let mut feed = Self::open(&api.address).await;
+        feed.authenticate(api.token.as_deref().unwrap(), last).await;
+        assert_eq!(feed.next(60).await, Next::Frame(json!({ "type": "ready" })));
+        feed
+    }
+
+    pub async fn authenticate(&mut self, token: &str, last: Option<&str>) {
+        self.say(&json!({ "type": "auth", "token": token, "last_event_id": last }).to_string()).await;
+    }
+
+    /// Sends a text; where the connection has broken, `next` tells.
+    pub async fn say(&mut self, text: &str) {
+        let _ = self.socket.send(Message::text(text)).await;
+    }
+
+    /// What comes next, in so many seconds.
+    pub async fn next(&mut self, seconds: u64) -> Next {
+        let next = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => return Next::Frame(serde_json::from_str(&text).unwrap()),
+                    Some(Ok(Message::Close(frame))) => return Next::Closed(frame.map_or(0, |frame| frame.code.into())),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Next::Closed(0),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(seconds), next).await.unwrap_or(Next::Silence)
+    }
+
+    /// The next event; panics if none comes.
+    pub async fn event(&mut self) -> Value {
+        match self.next(30).await {
+            Next::Frame(event) => event,
+            other => panic!("an event was due: {other:?}"),
+        }
+    }
+
+    /// The titles of the next `count` videos that are new to this client.
+    pub async fn titles(&mut self, count: usize) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        let mut titles = Vec::new();
+        while titles.len() < count {
+            let event = self.event().await;
+            if seen.insert(event["id"].as_str().unwrap().to_owned()) {
+                titles.push(event["data"]["title"].as_str().unwrap().to_owned());
+            }
+        }
+        titles
+    }
+}
