@@ -145,12 +145,13 @@ fn a_dry_run_changes_nothing() {
 #[test]
 fn what_a_killed_daemon_interrupted_is_finished() {
     let daemon = Daemon::start("killed");
-    let mut services = String::new();
-    for number in 1..=8 {
+    let service = |number: u32| {
         let before = if number > 1 { format!("s{}", number - 1) } else { String::new() };
-        services += &format!("  s{number}:\n    image: BOX\n    command: sleep 1000\n    stop_signal: SIGKILL\n");
-        services += &format!("    depends_on: [{before}]\n");
-    }
+        format!(
+            "  s{number}:\n    image: BOX\n    command: sleep 1000\n    stop_signal: SIGKILL\n    depends_on: [{before}]\n"
+        )
+    };
+    let services = (1..=8).map(service).collect::<Vec<_>>().concat();
     let file = format!("services:\n{services}");
     let project = Project::on(&daemon, &file);
     // Killed while making, and killed while making anew.
