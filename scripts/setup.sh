@@ -5,7 +5,7 @@ set -euo pipefail
 
 # A command that must be there, and Debian's package that brings it.
 wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
-[ "${1:-}" = tests ] && wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3)
+[ "${1:-}" = tests ] && wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang)
 missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry##*:}")
@@ -38,4 +38,8 @@ if [ "${1:-}" = tests ] && ! command -v cargo-deny >/dev/null 2>&1; then
   echo "setup: building cargo-deny"
   # It runs for a second: optimising it would take longer than it ever does.
   cargo install --quiet --locked --debug cargo-deny
+fi
+
+if [ "${1:-}" = tests ]; then
+  "$(dirname "$0")/compose-peer.sh" >/dev/null
 fi

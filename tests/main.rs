@@ -2,6 +2,7 @@
 
 mod backend;
 mod cli;
+mod compose;
 mod kafka;
 mod migrate;
 mod rooms;

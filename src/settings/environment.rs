@@ -43,6 +43,11 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "an installed Kafka (4.0 or newer) for the local stack, instead of the fetched one",
     },
     Variable { name: "STREAMIFY_POSTGRES", meaning: "the local stack's PostgreSQL: auto, system or packaged" },
+    Variable { name: "COMPOSE_FILE", meaning: "the Compose files, separated by colons, or by COMPOSE_PATH_SEPARATOR" },
+    Variable { name: "COMPOSE_PROJECT_NAME", meaning: "the name of the Compose project" },
+    Variable { name: "COMPOSE_PROFILES", meaning: "active profiles of the Compose project, separated by commas" },
+    Variable { name: "COMPOSE_ENV_FILES", meaning: "files with variables for Compose files, instead of .env" },
+    Variable { name: "COMPOSE_DISABLE_ENV_FILE", meaning: "`true`: .env is not read" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];
@@ -61,6 +66,11 @@ impl Environment {
     /// A variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Every variable that is set, for texts that name variables of the user's own, such as Compose files.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.0
     }
 
     /// Whether a variable is set, even to nothing.

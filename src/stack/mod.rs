@@ -1,6 +1,7 @@
 //! The local stack: `streamify dev`.
 
 mod client;
+pub mod compose;
 mod control;
 mod doctor;
 mod fetch;

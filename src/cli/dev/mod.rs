@@ -1,5 +1,6 @@
 //! The local stack's commands.
 
+mod config;
 mod doctor;
 mod down;
 mod exec;
@@ -32,6 +33,7 @@ enum Command {
     Down(down::Arguments),
     Reset(down::ResetArguments),
     Doctor(doctor::Arguments),
+    Config(config::Arguments),
     /// Own the stack's processes; `dev up` starts this
     #[command(hide = true)]
     Supervise,
@@ -47,6 +49,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
         Command::Down(arguments) => on_threads(down::run(arguments, context), context),
         Command::Reset(arguments) => on_threads(down::reset(arguments, context), context),
         Command::Doctor(arguments) => doctor::run(arguments, context),
+        Command::Config(arguments) => config::run(arguments, context),
         Command::Supervise => {
             // One thread: the services are tied to the life of the thread that starts them.
             let runtime = tokio::runtime::Builder::new_current_thread()
