@@ -6,6 +6,7 @@
 
 mod database;
 mod dev_up;
+mod docker;
 mod events;
 mod http;
 mod load;
@@ -67,6 +68,8 @@ enum Figure {
     DevUp,
     /// How fast `kafka tail` reads
     Tail,
+    /// How long the Docker runtime takes
+    Docker,
 }
 
 /// For the few things that wait: one thread, so that it takes little from what is measured.
@@ -126,5 +129,6 @@ fn lines(figure: Figure, stack: Option<&Stack>, quick: bool) -> Result<Vec<Line>
         Figure::Events => events::measure(stack()?, quick),
         Figure::DevUp => dev_up::measure(quick),
         Figure::Tail => tail::measure(stack()?, quick),
+        Figure::Docker => docker::measure(quick),
     }
 }

@@ -39,6 +39,11 @@ impl Process {
         self.0.try_wait().is_ok_and(|status| status.is_some())
     }
 
+    /// Whether it has ended, and not well.
+    pub fn has_failed(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(Some(status)) if !status.success())
+    }
+
     /// Processor time so far, in user space and in the kernel, in seconds (proc(5): utime and stime).
     pub fn cpu_seconds(&self) -> Result<f64> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;

@@ -101,9 +101,11 @@ async fn who_comes_back_gets_what_was_missed_from_any_replica(kind: Kind) {
         api.add_video(title).await;
     }
     let fresh = backend.replica().await;
-    for address in [&backend.address, &replica.address, &fresh.address] {
+    for (before, address) in [&backend.address, &replica.address, &fresh.address].into_iter().enumerate() {
         let mut feed = Feed::follow(&api.at(address), Some(seen)).await;
-        let mut titles = feed.titles(missed.len()).await;
+        // Those of the rounds before were missed as well; partitions are told in no order among each other.
+        let mut titles = feed.titles(missed.len() + before).await;
+        titles.retain(|title| title != "live");
         titles.sort_by_key(|title| missed.iter().position(|missed| missed == title));
         assert_eq!(titles, missed);
         api.add_video("live").await;

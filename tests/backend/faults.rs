@@ -26,6 +26,7 @@ async fn collect(api: Api, wanted: impl Fn(&HashSet<String>) -> bool) -> HashSet
         };
         feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
         while !wanted(&titles) {
+            assert!(tokio::time::Instant::now() < deadline, "{} came, and then nothing", titles.len());
             match feed.next(1).await {
                 Next::Frame(frame) if frame["type"] == "video.created" => {
                     titles.insert(frame["data"]["title"].as_str().unwrap().to_owned());

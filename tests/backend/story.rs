@@ -14,7 +14,7 @@ use crate::support::feed::{Feed, Next};
 
 const VIDEOS: usize = 2_000;
 const WORKERS: usize = 8;
-const PATIENCE: Duration = Duration::from_secs(200);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// What the workers and the follower know of each other.
 #[derive(Default)]
@@ -67,6 +67,11 @@ async fn follow(api: Api, known: Arc<Known>) -> (HashMap<String, HashSet<String>
         };
         feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
         while !is_complete(&told) {
+            if Instant::now() > deadline {
+                let accepted = known.accepted.lock().unwrap();
+                let missing: Vec<_> = accepted.iter().filter(|video| !told.contains_key(*video)).collect();
+                panic!("told of {} videos; never of {missing:?}; the last event was {last:?}", told.len());
+            }
             match feed.next(1).await {
                 Next::Frame(frame) if frame["type"] == "video.created" => {
                     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -110,11 +115,16 @@ async fn of_two_thousand_videos_every_one_is_told_whatever_is_killed_meanwhile()
     }
     known.all_added.store(true, Ordering::Release);
 
-    let (told, frames) = following.await.unwrap();
+    let (told, frames) = following.await.unwrap_or_else(|error| {
+        let owed = block_in_place(|| project.sql("select count(*) from outbox"));
+        let log = block_in_place(|| project.ok(&["logs", "backend"]));
+        let log = log.lines().rev().take(60).collect::<Vec<_>>().join("\n");
+        panic!("{error}; {owed} events are owed; the backend said, the last first:\n{log}")
+    });
     assert_eq!(known.accepted.lock().unwrap().len(), VIDEOS);
     let events: usize = told.values().map(HashSet::len).sum();
     assert_eq!(events, told.len(), "one video, one event: one that came twice came with the same id");
-    eprintln!("{} videos told in {frames} frames", told.len());
+    assert!(frames >= events, "{} videos told in {frames} frames", told.len());
     for service in ["kafka", "backend", "postgres"] {
         assert_eq!(block_in_place(|| project.entry(service))["restarts"], 1, "{service}");
     }

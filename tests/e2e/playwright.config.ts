@@ -6,6 +6,7 @@ const chromium = execFileSync('sh', ['-c', 'command -v chromium || command -v ch
 
 export default defineConfig({
   testDir: '.',
+  testIgnore: 'screenshots/**',
   outputDir: '../../test-results',
   timeout: 60_000,
   workers: 1,

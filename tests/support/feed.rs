@@ -34,9 +34,12 @@ impl Feed {
 
     /// The same; None where nobody answers.
     pub async fn try_open(address: &str) -> Option<Self> {
-        let stream = TcpStream::connect(address).await.ok()?;
-        let request = format!("ws://{address}/ws").into_client_request().unwrap();
-        Some(Self { socket: client_async(request, stream).await.ok()?.0 })
+        let open = async {
+            let stream = TcpStream::connect(address).await.ok()?;
+            let request = format!("ws://{address}/ws").into_client_request().unwrap();
+            Some(Self { socket: client_async(request, stream).await.ok()?.0 })
+        };
+        tokio::time::timeout(Duration::from_secs(30), open).await.ok()?
     }
 
     /// Follows as this user, from after `last`; waits for `ready`.

@@ -1,11 +1,19 @@
-use std::net::SocketAddr;
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use crate::config::{Config, Listeners};
 use crate::database::Database;
@@ -16,6 +24,11 @@ use crate::modules::events::Events;
 use crate::modules::videos;
 use crate::state::{Inner, State};
 
+/// How long the head of a request may take, and how long a connection may be idle before it: longer than load balancers
+/// keep idle ones (60 s), which would otherwise send a request into a connection that is being closed.
+const HEAD_WAIT: Duration = Duration::from_secs(75);
+/// The pause after a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long connections may take to close.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -100,23 +113,54 @@ pub(crate) async fn run(
     shutdown: &CancellationToken,
     grace: Duration,
 ) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    // Small answers must not wait for more to come.
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT);
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(connection) => connection,
+            Err(error) => {
+                // A client that went away meanwhile is nothing; too many open files passes when others close theirs.
+                if !matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) {
+                    tracing::warn!(%error, "can't take a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                continue;
+            }
+        };
+        // Small answers must not wait for more to come.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "can't switch Nagle's algorithm off");
         }
-    });
-    let server = axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let in_time = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        served = server => served,
-        () = in_time => {
-            tracing::warn!("requests were still in flight at the end of the grace");
-            Ok(())
-        }
+        let router = router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = server.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let shutdown = shutdown.clone();
+        connections.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
     }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!("requests were still in flight at the end of the grace");
+    }
+    Ok(())
 }

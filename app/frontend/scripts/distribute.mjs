@@ -20,6 +20,9 @@ const compressible = new Set(['.html', '.js', '.mjs', '.css', '.json', '.svg', '
 await rm(dist, { recursive: true, force: true })
 await mkdir(dist, { recursive: true })
 await cp(generated, dist, { recursive: true })
+// The font may be passed on only together with its licence.
+const font = fileURLToPath(new URL('../node_modules/@fontsource-variable/bricolage-grotesque/LICENSE', import.meta.url))
+await cp(font, join(dist, 'licenses', 'bricolage-grotesque.txt'))
 
 const totals = new Map()
 const entries = await readdir(dist, { recursive: true, withFileTypes: true })
