@@ -154,9 +154,16 @@ impl Socket {
     /// Reads until every event has come, or the deadline has.
     async fn follow(mut self, plan: &Plan, deadline: Deadline) -> Result<Vec<Arrival>> {
         let mut arrivals = Vec::with_capacity(plan.events);
+        // One timer for all: one for each frame would be a good part of what this thread costs.
+        if let Ok(ended) = timeout_at(deadline, self.read(plan, &mut arrivals)).await {
+            ended?;
+        }
+        Ok(arrivals)
+    }
+
+    async fn read(&mut self, plan: &Plan, arrivals: &mut Vec<Arrival>) -> Result<()> {
         while arrivals.len() < plan.events {
-            let Ok(frame) = timeout_at(deadline, self.frame()).await else { break };
-            let (opcode, from, to) = frame?;
+            let (opcode, from, to) = self.frame().await?;
             match opcode {
                 Opcode::Text => {
                     if let Some(number) = self.number(from, to) {
@@ -171,7 +178,7 @@ impl Socket {
                 Opcode::Other => {}
             }
         }
-        Ok(arrivals)
+        Ok(())
     }
 
     /// The number of the event in a frame.
