@@ -6,6 +6,8 @@ test('a browser that was offline is told what it missed', async ({ world }) => {
   const ada = await Person.register('Ada')
   // In an empty list a new video is shown at once, where nothing is that could move.
   await ada.addVideo(unique('There already'))
+  // Who comes back is told again of what came in other partitions in the last five seconds before; not of this one.
+  await new Promise(resolve => setTimeout(resolve, 5_500))
   const page = await world.open(await Person.register('Grace'))
   const before = unique('Before the gap')
   await ada.addVideo(before)
