@@ -7,37 +7,20 @@ use std::time::Duration;
 use super::events::on_both_kinds;
 use crate::support::api::{Api, video};
 use crate::support::backend::{Backend, Program, config};
-use crate::support::feed::{Feed, Next};
+use crate::support::feed::{Feed, Next, follow_until};
 use crate::support::kafka::{Broker, Kind};
 use crate::support::postgres::{database, owed};
 
 on_both_kinds!(a_killed_broker_loses_nothing);
 
-/// A client that comes back whenever it is sent away, from the last event that it saw, until it has all of them.
+/// The titles that a client is told that comes back whenever it is sent away, until it has all of them.
 async fn collect(api: Api, wanted: impl Fn(&HashSet<String>) -> bool) -> HashSet<String> {
     let mut titles = HashSet::new();
-    let mut last: Option<String> = None;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(100);
-    while !wanted(&titles) {
-        assert!(tokio::time::Instant::now() < deadline, "{} came", titles.len());
-        let Some(mut feed) = Feed::try_open(&api.address).await else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
-        while !wanted(&titles) {
-            assert!(tokio::time::Instant::now() < deadline, "{} came, and then nothing", titles.len());
-            match feed.next(1).await {
-                Next::Frame(frame) if frame["type"] == "video.created" => {
-                    titles.insert(frame["data"]["title"].as_str().unwrap().to_owned());
-                    last = Some(frame["id"].as_str().unwrap().to_owned());
-                }
-                Next::Frame(frame) => assert_eq!(frame["type"], "ready", "what was missed is always told"),
-                Next::Silence => {}
-                Next::Closed(_) => break,
-            }
-        }
-    }
+    let take = |titles: &mut HashSet<String>, event: &serde_json::Value| {
+        titles.insert(event["data"]["title"].as_str().unwrap().to_owned());
+    };
+    let missing = |titles: &HashSet<String>| format!("{} came", titles.len());
+    follow_until(&api, Duration::from_secs(100), &mut titles, take, wanted, missing).await;
     titles
 }
 

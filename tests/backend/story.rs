@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::stack::{Project, eventually};
 use crate::support::api::{Api, video};
-use crate::support::feed::{Feed, Next};
+use crate::support::feed::follow_until;
 
 const VIDEOS: usize = 2_000;
 const WORKERS: usize = 8;
@@ -49,43 +49,36 @@ async fn add(api: Api, known: Arc<Known>) {
     }
 }
 
-/// A client that comes back whenever it is sent away, from the last event that it saw, until it was told of every
-/// accepted video. Gives the ids of each video's events, and how many frames came.
-async fn follow(api: Api, known: Arc<Known>) -> (HashMap<String, HashSet<String>>, usize) {
-    let mut told: HashMap<String, HashSet<String>> = HashMap::new();
-    let (mut frames, mut last) = (0, None::<String>);
-    let deadline = Instant::now() + PATIENCE;
-    let is_complete = |told: &HashMap<String, HashSet<String>>| {
-        known.all_added.load(Ordering::Acquire)
-            && known.accepted.lock().unwrap().iter().all(|video| told.contains_key(video))
-    };
-    while !is_complete(&told) {
-        assert!(Instant::now() < deadline, "told of {} videos", told.len());
-        let Some(mut feed) = Feed::try_open(&api.address).await else {
-            sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
-        while !is_complete(&told) {
-            if Instant::now() > deadline {
-                let accepted = known.accepted.lock().unwrap();
-                let missing: Vec<_> = accepted.iter().filter(|video| !told.contains_key(*video)).collect();
-                panic!("told of {} videos; never of {missing:?}; the last event was {last:?}", told.len());
-            }
-            match feed.next(1).await {
-                Next::Frame(frame) if frame["type"] == "video.created" => {
-                    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-                    frames += 1;
-                    last = Some(text(&frame["id"]));
-                    told.entry(text(&frame["data"]["id"])).or_default().insert(text(&frame["id"]));
-                }
-                Next::Frame(frame) => assert_eq!(frame["type"], "ready", "what was missed is always told"),
-                Next::Silence => {}
-                Next::Closed(_) => break,
-            }
-        }
+/// What a client was told.
+#[derive(Default)]
+struct Told {
+    /// The ids of each video's events.
+    events: HashMap<String, HashSet<String>>,
+    frames: usize,
+}
+
+impl Told {
+    fn take(&mut self, event: &serde_json::Value) {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        self.frames += 1;
+        self.events.entry(text(&event["data"]["id"])).or_default().insert(text(&event["id"]));
     }
-    (told, frames)
+}
+
+/// Follows until it was told of every accepted video.
+async fn follow(api: Api, known: Arc<Known>) -> Told {
+    let mut told = Told::default();
+    let is_complete = |told: &Told| {
+        known.all_added.load(Ordering::Acquire)
+            && known.accepted.lock().unwrap().iter().all(|video| told.events.contains_key(video))
+    };
+    let missing = |told: &Told| {
+        let accepted = known.accepted.lock().unwrap();
+        let missing: Vec<_> = accepted.iter().filter(|video| !told.events.contains_key(*video)).collect();
+        format!("told of {} videos; never of {missing:?}", told.events.len())
+    };
+    follow_until(&api, PATIENCE, &mut told, Told::take, is_complete, missing).await;
+    told
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,16 +108,16 @@ async fn of_two_thousand_videos_every_one_is_told_whatever_is_killed_meanwhile()
     }
     known.all_added.store(true, Ordering::Release);
 
-    let (told, frames) = following.await.unwrap_or_else(|error| {
+    let told = following.await.unwrap_or_else(|error| {
         let owed = block_in_place(|| project.sql("select count(*) from outbox"));
         let log = block_in_place(|| project.ok(&["logs", "backend"]));
         let log = log.lines().rev().take(60).collect::<Vec<_>>().join("\n");
         panic!("{error}; {owed} events are owed; the backend said, the last first:\n{log}")
     });
     assert_eq!(known.accepted.lock().unwrap().len(), VIDEOS);
-    let events: usize = told.values().map(HashSet::len).sum();
-    assert_eq!(events, told.len(), "one video, one event: one that came twice came with the same id");
-    assert!(frames >= events, "{} videos told in {frames} frames", told.len());
+    let events: usize = told.events.values().map(HashSet::len).sum();
+    assert_eq!(events, told.events.len(), "one video, one event: one that came twice came with the same id");
+    assert!(told.frames >= events, "{} videos told in {} frames", told.events.len(), told.frames);
     for service in ["kafka", "backend", "postgres"] {
         assert_eq!(block_in_place(|| project.entry(service))["restarts"], 1, "{service}");
     }

@@ -2,7 +2,7 @@
 # Fuzzes the HTTP API from its own OpenAPI document, on a stack that is taken away at the end.
 set -euo pipefail
 cd "$(dirname "$0")"
-binary=${STREAMIFY_BINARY:-$PWD/../../target/debug/streamify}
+. ../support/stack.sh
 version=4.32.5
 export STREAMIFY_LOGINS_PER_MINUTE=1000000
 export STREAMIFY_RUNTIME=embedded
@@ -15,12 +15,8 @@ if [ ! -x "$tools/bin/st" ]; then
   "$tools/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" || { rm -rf "$tools"; exit 1; }
 fi
 
-project=$(mktemp -d)
-end() { "$binary" -C "$project" dev down --volumes --yes >/dev/null 2>&1 || true; rm -rf "$project"; }
-trap end EXIT
 "$binary" -C "$project" dev up backend --detach --port auto
-api=$("$binary" -C "$project" dev ps --output json |
-  python3 -c 'import json, sys; print(next(one["address"] for one in json.load(sys.stdin) if one["service"] == "backend"))')
+api=$(address backend)
 
 account='{"email": "fuzz@example.com", "password": "long enough", "name": "Fuzz"}'
 post() { curl --silent --show-error --fail -H 'content-type: application/json' -d "$2" "$api$1"; }

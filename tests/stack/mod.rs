@@ -4,9 +4,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::support::process::within;
 
 /// A project of its own; whatever happens, nothing of it is left running.
 pub(crate) struct Project(tempfile::TempDir);
@@ -89,12 +91,8 @@ fn kill(pid: &Value) {
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    within(Duration::from_secs(30), what, is_so);
 }
 
 #[test]

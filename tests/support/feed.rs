@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -24,6 +25,43 @@ pub enum Next {
     Closed(u16),
     /// Nothing in the time given.
     Silence,
+}
+
+/// Follows as a client that comes back whenever it is sent away, from the last event that it saw, until it has been
+/// told `enough`; `take` gets every event. Panics with what `missing` says when that takes too long.
+pub async fn follow_until<T>(
+    api: &Api,
+    patience: Duration,
+    told: &mut T,
+    take: impl Fn(&mut T, &Value),
+    enough: impl Fn(&T) -> bool,
+    missing: impl Fn(&T) -> String,
+) {
+    let mut last: Option<String> = None;
+    let deadline = Instant::now() + patience;
+    let in_time = |told: &T, last: &Option<String>| {
+        assert!(Instant::now() < deadline, "{}; the last event was {last:?}", missing(told));
+    };
+    while !enough(told) {
+        in_time(told, &last);
+        let Some(mut feed) = Feed::try_open(&api.address).await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        feed.authenticate(api.token.as_deref().unwrap(), last.as_deref()).await;
+        while !enough(told) {
+            in_time(told, &last);
+            match feed.next(1).await {
+                Next::Frame(frame) if frame["type"] == "video.created" => {
+                    take(told, &frame);
+                    last = Some(frame["id"].as_str().unwrap().to_owned());
+                }
+                Next::Frame(frame) => assert_eq!(frame["type"], "ready", "what was missed is always told"),
+                Next::Silence => {}
+                Next::Closed(_) => break,
+            }
+        }
+    }
 }
 
 impl Feed {

@@ -73,8 +73,13 @@ pub fn free_port() -> u16 {
 }
 
 /// Waits until something is so.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    within(Duration::from_secs(60), what, is_so);
+}
+
+/// The same, for at most `limit`.
+pub fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(50));

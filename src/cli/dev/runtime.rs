@@ -132,7 +132,9 @@ pub(super) fn embedded_services(names: &[String]) -> Result<Vec<Service>> {
 
 /// Whether a Compose file is named by the environment, or lies here or in a folder above.
 fn has_file(settings: &Settings) -> bool {
-    let names = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
     settings.environment.get("COMPOSE_FILE").is_some()
-        || settings.directory.ancestors().any(|folder| names.iter().any(|name| folder.join(name).is_file()))
+        || settings
+            .directory
+            .ancestors()
+            .any(|folder| compose::FILE_NAMES.iter().any(|name| folder.join(name).is_file()))
 }

@@ -29,7 +29,7 @@ mod yaml;
 
 pub use model::Project;
 pub use output::{json, yaml};
-pub use request::Request;
+pub use request::{FILE_NAMES, Request};
 
 use files::{Files, Step};
 

@@ -43,8 +43,9 @@ pub(super) struct Resolved {
     pub(super) environment_files: Vec<PathBuf>,
 }
 
-/// The usual names, the first one that is there being taken, and those of files that are merged over it.
-const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+/// The usual names of a Compose file; the first one that is there is taken.
+pub const FILE_NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+/// Those of files that are merged over it.
 const OVERRIDES: [&str; 4] =
     ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
@@ -115,13 +116,14 @@ impl Request {
         let first_of =
             |folder: &Path, names: [&str; 4]| names.iter().map(|name| folder.join(name)).find(|file| file.exists());
         for folder in start.ancestors() {
-            if let Some(file) = first_of(folder, NAMES) {
+            if let Some(file) = first_of(folder, FILE_NAMES) {
                 return Ok([file].into_iter().chain(first_of(folder, OVERRIDES)).collect());
             }
         }
         let problem = Problem::new(&nowhere(&start.display().to_string()), "there is no Compose file here or above");
         files.stop(
-            problem.hint(format!("The usual names are {}; another one is named with `-f FILE`.", NAMES.join(", "))),
+            problem
+                .hint(format!("The usual names are {}; another one is named with `-f FILE`.", FILE_NAMES.join(", "))),
         )
     }
 

@@ -399,7 +399,7 @@ impl<'a> Works<'a> {
 
 /// The name as people know it: without the project in front, and without `-1` behind.
 pub(super) fn short(project: &Project, name: &str) -> String {
-    let short = name.strip_prefix(&format!("{}-", project.name)).unwrap_or(name);
+    let short = labels::unprefixed(&project.name, name);
     let single = short
         .strip_suffix("-1")
         .filter(|service| project.service(service).is_some_and(|service| service.replicas() <= 1));

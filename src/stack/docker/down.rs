@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::apply::{remove, stop, together};
 use super::engine::{Engine, OrSay, failure, status};
-use super::labels;
+use super::labels::{self, unprefixed};
 use super::observe::{Container, Phase, containers};
 use crate::failure::{Failure, Result};
 use crate::report::Report;
@@ -66,7 +66,7 @@ pub async fn down(
     report: &dyn Report,
 ) -> Result<()> {
     let mut failures = in_reverse(&remains.containers, |container| {
-        let name = short(project, &container.name);
+        let name = unprefixed(project, &container.name).to_owned();
         async move {
             let begun = Instant::now();
             report.started(&name, "stopping");
@@ -101,7 +101,7 @@ pub async fn stop_all(engine: &Engine, project: &str, report: &dyn Report) -> Re
     let all = containers(engine, project).await?;
     let running: Vec<_> = all.into_iter().filter(|container| container.state.phase != Phase::Exited).collect();
     let failures = in_reverse(&running, |container| {
-        let name = short(project, &container.name);
+        let name = unprefixed(project, &container.name).to_owned();
         async move {
             let begun = Instant::now();
             report.started(&name, "stopping");
@@ -199,10 +199,6 @@ async fn remove_network(engine: &Engine, name: &str, report: &dyn Report) -> Res
     Err(Failure::failed(format!("the network {name} is still used"))
         .cause(format!("by the containers {users}, which are not of this project"))
         .hint(format!("Take them out: docker network disconnect {name} CONTAINER")))
-}
-
-fn short(project: &str, name: &str) -> String {
-    name.strip_prefix(&format!("{project}-")).unwrap_or(name).to_owned()
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ pub(super) fn of_project(project: &Project) -> HashMap<String, String> {
     HashMap::from([(PROJECT.to_owned(), project.name.clone()), (VERSION.to_owned(), CONTRACT.to_owned())])
 }
 
+/// A name without the project's in front.
+pub(super) fn unprefixed<'a>(project: &str, name: &'a str) -> &'a str {
+    name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-')).unwrap_or(name)
+}
+
 fn paths(paths: &[std::path::PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",")
 }

@@ -24,6 +24,22 @@ fn infrastructure(kind: &str, name: &str, subject: Subject) -> Step {
     }
 }
 
+/// The failure of something that the file expects to be there.
+fn missing(kind: &str, key: &str, name: &str) -> Failure {
+    Failure::failed(format!("there is no {kind} {name}"))
+        .cause(format!("the file calls the {kind} {key} external: something else makes it"))
+        .hint(format!("Make it: docker {kind} create {name}"))
+}
+
+/// A word about something that is there and that this project has not made.
+fn of_another(project: &Project, kind: &str, name: &str, owner: Option<&String>) -> Option<String> {
+    if owner == Some(&project.name) {
+        return None;
+    }
+    let of = owner.map_or("something else".into(), |owner| format!("the project {owner}"));
+    Some(format!("the {kind} {name} is there already, made by {of}; it is used as it is (`external: true` says so)"))
+}
+
 pub(super) fn networks(project: &Project, services: &[&Service], observed: &Observed, plan: &mut Plan) -> Result<()> {
     let used =
         services.iter().filter(|service| service.network_mode.is_empty()).flat_map(|service| service.networks.keys());
@@ -32,20 +48,13 @@ pub(super) fn networks(project: &Project, services: &[&Service], observed: &Obse
         let external = project.networks.get(key).is_some_and(|network| network.external);
         match observed.networks.get(&name) {
             None if external => {
-                return Err(Failure::failed(format!("there is no network {name}"))
-                    .cause(format!("the file calls the network {key} external: something else makes it"))
-                    .hint(format!("Make it: docker network create {name}")));
+                return Err(missing("network", key, &name));
             }
             None => plan.steps.push(infrastructure("network", &name, Subject::Network(key.clone()))),
             Some(_) if external => {}
             Some(found) => {
                 let owner = found.labels.as_ref().and_then(|labels| labels.get(labels::PROJECT));
-                if owner != Some(&project.name) {
-                    let of = owner.map_or("something else".into(), |owner| format!("the project {owner}"));
-                    plan.warnings.push(format!(
-                        "the network {name} is there already, made by {of}; it is used as it is (`external: true` says so)"
-                    ));
-                }
+                plan.warnings.extend(of_another(project, "network", &name, owner));
                 let Some(wanted) = project.networks.get(key) else { continue };
                 let driver = if wanted.driver.is_empty() { "bridge" } else { &wanted.driver };
                 let mut changed = Vec::new();
@@ -83,20 +92,13 @@ pub(super) fn volumes(project: &Project, services: &[&Service], observed: &Obser
         let external = project.volumes.get(key).is_some_and(|volume| volume.external);
         match observed.volumes.get(&name) {
             None if external => {
-                return Err(Failure::failed(format!("there is no volume {name}"))
-                    .cause(format!("the file calls the volume {key} external: something else makes it"))
-                    .hint(format!("Make it: docker volume create {name}")));
+                return Err(missing("volume", key, &name));
             }
             None => plan.steps.push(infrastructure("volume", &name, Subject::Volume(key.clone()))),
             Some(_) if external => {}
             Some(found) => {
                 let owner = found.labels.get(labels::PROJECT);
-                if owner != Some(&project.name) {
-                    let of = owner.map_or("something else".into(), |owner| format!("the project {owner}"));
-                    plan.warnings.push(format!(
-                        "the volume {name} is there already, made by {of}; it is used as it is (`external: true` says so)"
-                    ));
-                }
+                plan.warnings.extend(of_another(project, "volume", &name, owner));
                 let wanted = project.volumes.get(key).map(|volume| volume.driver.as_str()).unwrap_or_default();
                 if !wanted.is_empty() && wanted != found.driver {
                     plan.warnings.push(format!(

@@ -24,8 +24,8 @@ pub async fn append(connection: &mut PgConnection, events: &[NewEvent]) -> Resul
          order by number",
         &events.iter().map(|event| event.id).collect::<Vec<_>>(),
         &events.iter().map(|event| event.key).collect::<Vec<_>>(),
-        &events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>(),
-        &events.iter().map(|event| event.traceparent.clone()).collect::<Vec<_>>() as _
+        &events.iter().map(|event| event.payload.as_str()).collect::<Vec<_>>() as _,
+        &events.iter().map(|event| event.traceparent.as_deref()).collect::<Vec<_>>() as _
     )
     .execute(connection)
     .await?;

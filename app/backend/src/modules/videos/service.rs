@@ -94,7 +94,7 @@ async fn add_each(database: &Database, turn: Vec<Adding>) -> Vec<Result<Video, P
 async fn add(database: &Database, turn: Vec<Adding>) -> Result<Vec<Result<Video, Problem>>, Problem> {
     let mut connection = database.take().await?;
     let mut transaction = connection.begin().await?;
-    let column = |field: fn(&Adding) -> &str| turn.iter().map(|adding| field(adding).to_owned()).collect::<Vec<_>>();
+    let column = |field: fn(&Adding) -> &str| turn.iter().map(field).collect::<Vec<_>>();
     let inserted = sqlx::query!(
         r#"with inserted as (
              insert into videos (id, owner_id, title, description, url)
@@ -109,9 +109,9 @@ async fn add(database: &Database, turn: Vec<Adding>) -> Result<Vec<Result<Video,
          from inserted join users on users.id = owner_id"#,
         &turn.iter().map(|adding| adding.id).collect::<Vec<_>>(),
         &turn.iter().map(|adding| adding.owner).collect::<Vec<_>>(),
-        &column(|adding| &adding.video.title),
-        &column(|adding| &adding.video.description),
-        &column(|adding| &adding.video.url),
+        &column(|adding| &adding.video.title) as _,
+        &column(|adding| &adding.video.description) as _,
+        &column(|adding| &adding.video.url) as _,
     )
     .fetch_all(&mut *transaction)
     .await?;
