@@ -2,6 +2,8 @@ import { expect, isLive, password, Person, tabTo, test, toastOf, unique } from '
 
 test('somebody joins, adds a video, and another one sees it at once', async ({ world }) => {
   const grace = await Person.register('Grace')
+  // In an empty list a new video is shown at once, and nothing is offered.
+  await grace.addVideo(unique('There already'))
   const gracesPage = await world.open(grace)
   const title = unique('A walk by the sea')
   const email = `${unique('ada').replace(' ', '.')}@example.com`
