@@ -14,6 +14,7 @@ fn every_message() {
         writeln!(all, "{}\n{message}", case.name).unwrap();
         assert!(output.stdout.is_empty(), "{} prints a result", case.name);
         assert!(message.contains("error: "), "{} has no message: {message}", case.name);
+        assert!(message.contains("hint: "), "{} has no hint: {message}", case.name);
     }
     insta::assert_snapshot!(all);
 }

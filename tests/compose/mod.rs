@@ -6,6 +6,8 @@
 
 mod equal;
 mod errors;
+mod project;
+mod robust;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -11,6 +11,7 @@ mod page;
 mod secret;
 mod serve;
 mod state;
+mod together;
 
 pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
 pub use http::openapi;

@@ -13,6 +13,7 @@ use crate::http;
 use crate::http::rate_limit::RateLimits;
 use crate::modules::auth::{Passwords, Tokens};
 use crate::modules::events::Events;
+use crate::modules::videos;
 use crate::state::{Inner, State};
 
 /// How long connections may take to close.
@@ -65,6 +66,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         passwords,
         limits,
         events,
+        videos: videos::Turns::default(),
         is_migrated: AtomicBool::new(false),
     });
 

@@ -6,6 +6,7 @@ use crate::database::Database;
 use crate::http::rate_limit::RateLimits;
 use crate::modules::auth::{Passwords, Tokens};
 use crate::modules::events::Events;
+use crate::modules::videos;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) limits: RateLimits,
     pub(crate) events: Events,
+    pub(crate) videos: videos::Turns,
     /// Whether the schema was found to be this binary's; see `http::health`.
     pub(crate) is_migrated: AtomicBool,
 }

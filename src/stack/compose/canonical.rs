@@ -12,7 +12,7 @@ pub(super) fn document(document: &mut Node) -> Vec<Problem> {
             if let Some(service) = node.as_map_mut() {
                 container(service, &mut problems);
                 workload(service, &mut problems);
-                for node in elements(service, "pre_start") {
+                for node in service.list_mut("pre_start") {
                     if let Some(hook) = node.as_map_mut() {
                         container(hook, &mut problems);
                     }
@@ -39,7 +39,7 @@ fn container(service: &mut Map, problems: &mut Vec<Problem>) {
     if let Some(Node { value: Value::List(list), .. }) = service.get_mut("dns") {
         list.retain(|node| !node.is_null() && node.as_text() != Some(""));
     }
-    for node in elements(service, "env_file") {
+    for node in service.list_mut("env_file") {
         let place = node.place.clone();
         if node.as_text().is_some() {
             let path = std::mem::replace(node, Node::map(&place));
@@ -136,7 +136,7 @@ fn workload(service: &mut Map, problems: &mut Vec<Problem>) {
     }
     expand(service, "ports", problems, short::ports);
     if let Some(develop) = service.get_mut("develop").and_then(Node::as_map_mut) {
-        for node in elements(develop, "watch") {
+        for node in develop.list_mut("watch") {
             if let Some(rule) = node.as_map_mut() {
                 as_list(rule, "ignore");
                 as_list(rule, "include");
@@ -149,14 +149,6 @@ fn workload(service: &mut Map, problems: &mut Vec<Problem>) {
             map.set("cron", Node::text(text, place));
             Ok(vec![Node::new(Value::Map(map), place.clone())])
         });
-    }
-}
-
-/// The elements of a list below a key; nothing where there is none.
-fn elements<'m>(map: &'m mut Map, key: &str) -> &'m mut [Node] {
-    match map.get_mut(key) {
-        Some(Node { value: Value::List(list), .. }) => list,
-        _ => &mut [],
     }
 }
 

@@ -51,8 +51,8 @@ impl Check<'_> {
         self.place(&[&["services", service.name.as_str()], path].concat())
     }
 
-    fn say(&mut self, service: &Service, path: &[&str], message: String) {
-        self.problems.push(Problem::new(&self.of_service(service, path), message));
+    fn say(&mut self, service: &Service, path: &[&str], message: String, hint: &str) {
+        self.problems.push(Problem::new(&self.of_service(service, path), message).hint(hint));
     }
 
     fn image(&mut self, service: &Service) {
@@ -69,7 +69,7 @@ impl Check<'_> {
         };
         if !build.dockerfile.is_empty() && !build.dockerfile_inline.is_empty() {
             let message = format!("the build of `{name}` has both `dockerfile` and `dockerfile_inline`");
-            self.say(service, &["build", "dockerfile_inline"], message);
+            self.say(service, &["build", "dockerfile_inline"], message, "Take out one of the two.");
         }
         for (context, target) in &build.additional_contexts {
             let Some(target) = target.strip_prefix("service:") else { continue };
@@ -77,14 +77,15 @@ impl Check<'_> {
             match self.project.services.get(target).or_else(|| self.project.disabled_services.get(target)) {
                 None => self.unknown(&self.of_service(service, &path), "service", target),
                 Some(other) if other.build.is_none() => {
-                    self.say(service, &path, format!("the service `{target}` is not built, so it can't be a context"));
+                    let message = format!("the service `{target}` is not built, so it can't be a context");
+                    self.say(service, &path, message, "Give it a `build`, or use its image: `docker-image://IMAGE`.");
                 }
                 Some(_) => {}
             }
         }
         if !service.platform.is_empty() && !build.platforms.is_empty() && !build.platforms.contains(&service.platform) {
             let message = format!("`{name}` runs on {}, and its build has other platforms", service.platform);
-            self.say(service, &["build", "platforms"], message);
+            self.say(service, &["build", "platforms"], message, "Add it to `build.platforms`.");
         }
     }
 
@@ -98,15 +99,19 @@ impl Check<'_> {
             "secret" => project.secrets.keys().map(String::as_str).collect(),
             _ => project.models.keys().map(String::as_str).collect(),
         };
-        let mut problem = Problem::new(place, format!("there is no {kind} `{name}`")).did_you_mean(name, names);
+        let mut problem =
+            Problem::new(place, format!("there is no {kind} `{name}`")).did_you_mean(name, names.iter().copied());
         if kind == "service"
             && let Some(service) = project.disabled_services.get(name)
         {
             problem.message =
                 format!("the service `{name}` is not active: its profiles are {}", service.profiles.join(", "));
             problem.hint = service.profiles.first().map(|profile| format!("Add `--profile {profile}`."));
-        } else if problem.hint.is_none() && kind != "service" {
-            problem.hint = Some(format!("Declare it at the top: `{kind}s: {{{name}: …}}`."));
+        } else if problem.hint.is_none() {
+            problem.hint = Some(match kind {
+                "service" => format!("The services are: {}.", names.join(", ")),
+                _ => format!("Declare it at the top: `{kind}s: {{{name}: …}}`."),
+            });
         }
         self.problems.push(problem);
     }
@@ -115,7 +120,7 @@ impl Check<'_> {
         let project = self.project;
         if !service.network_mode.is_empty() && !service.networks.is_empty() {
             let message = format!("`{}` has both `network_mode` and `networks`", service.name);
-            self.say(service, &["network_mode"], message);
+            self.say(service, &["network_mode"], message, "Take out one of the two.");
         }
         for name in service.networks.keys().filter(|name| !project.networks.contains_key(*name)) {
             self.unknown(&self.of_service(service, &["networks", name]), "network", name);
@@ -188,7 +193,8 @@ impl Check<'_> {
             ("pids_limit", "limits.pids", differs(service.pids_limit as f64, limits.map(|limits| limits.pids as f64))),
         ];
         for (key, other, _) in pairs.into_iter().filter(|(.., differs)| *differs) {
-            self.say(service, &[key], format!("`{key}` and `deploy.resources.{other}` of `{}` differ", service.name));
+            let message = format!("`{key}` and `deploy.resources.{other}` of `{}` differ", service.name);
+            self.say(service, &[key], message, "Take out one of the two.");
         }
     }
 
@@ -197,11 +203,13 @@ impl Check<'_> {
         if let (Some(scale), Some(replicas)) = (service.scale, replicas)
             && scale != replicas
         {
-            self.say(service, &["scale"], format!("`scale` and `deploy.replicas` of `{}` differ", service.name));
+            let message = format!("`scale` and `deploy.replicas` of `{}` differ", service.name);
+            self.say(service, &["scale"], message, "Take out one of the two.");
         }
         let key: &[&str] = if service.scale.is_some() { &["scale"] } else { &["deploy", "replicas"] };
         if service.replicas() < 0 {
-            self.say(service, key, format!("`{}` can't have less than 0 containers", service.name));
+            let message = format!("`{}` can't have less than 0 containers", service.name);
+            self.say(service, key, message, "Write 0 for none.");
         }
         if service.replicas() > 1 && !service.container_name.is_empty() {
             let message = format!(
@@ -220,17 +228,14 @@ impl Check<'_> {
         for (index, text) in service.tmpfs.iter().enumerate() {
             let target = text.split(':').next().unwrap_or(text);
             if !seen.insert(target) {
-                self.say(
-                    service,
-                    &["tmpfs", &index.to_string()],
-                    format!("`{target}` is mounted twice in `{}`", service.name),
-                );
+                let message = format!("`{target}` is mounted twice in `{}`", service.name);
+                self.say(service, &["tmpfs", &index.to_string()], message, "Take out one of the two.");
             }
         }
         for (index, mount) in service.volumes.iter().enumerate() {
             if !seen.insert(&mount.target) {
                 let message = format!("`{}` is mounted twice in `{}`", mount.target, service.name);
-                self.say(service, &["volumes", &index.to_string()], message);
+                self.say(service, &["volumes", &index.to_string()], message, "Take out one of the two.");
             }
         }
     }
@@ -249,7 +254,8 @@ impl Check<'_> {
             let needs_target = !matches!(rule.action, Some(WatchAction::Rebuild | WatchAction::Restart));
             if needs_target && rule.target.is_empty() {
                 let path = ["develop", "watch", &index.to_string()];
-                self.say(service, &path, format!("a watch rule of `{}` needs a `target`", service.name));
+                let message = format!("a watch rule of `{}` needs a `target`", service.name);
+                self.say(service, &path, message, "Say where the files go in the container: `target: /app`.");
             }
         }
     }
@@ -259,7 +265,7 @@ impl Check<'_> {
         for (name, job) in &project.jobs {
             if project.services.contains_key(name) || project.disabled_services.contains_key(name) {
                 let message = format!("`{name}` is both a service and a job");
-                self.problems.push(Problem::new(&self.place(&["jobs", name]), message));
+                self.problems.push(Problem::new(&self.place(&["jobs", name]), message).hint("Give one another name."));
             }
             for (other, dependency) in &job.container.depends_on {
                 let known = project.jobs.contains_key(other) || project.services.contains_key(other);
@@ -274,7 +280,8 @@ impl Check<'_> {
         for (name, secret) in &self.project.secrets {
             if !secret.external && secret.file.is_empty() && secret.environment.is_empty() {
                 let message = format!("the secret `{name}` must have `file` or `environment`");
-                self.problems.push(Problem::new(&self.place(&["secrets", name]), message));
+                let problem = Problem::new(&self.place(&["secrets", name]), message);
+                self.problems.push(problem.hint("Write `file: ./secret.txt`, or `environment: NAME`."));
             }
         }
     }
@@ -287,7 +294,7 @@ impl Check<'_> {
                     "`{}` and `{owner}` both want the container name `{}`",
                     service.name, service.container_name
                 );
-                self.say(service, &["container_name"], message);
+                self.say(service, &["container_name"], message, "Give each a name of its own, or none.");
             }
         }
     }

@@ -123,7 +123,8 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_f64(self.number("a number")?)
+        let number: f64 = self.number("a number")?;
+        if number.is_finite() { visitor.visit_f64(number) } else { Err(self.wrong("a number")) }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -13,16 +13,16 @@ pub(super) fn set(document: &mut Node) {
             if let Some(build) = service.get_mut("build") {
                 default(build, "context", Value::Text(".".to_owned()));
             }
-            for node in list(service, "secrets") {
+            for node in service.list_mut("secrets") {
                 let source = node.at(&["source"]).and_then(Node::scalar).unwrap_or_default();
                 default(node, "target", Value::Text(format!("/run/secrets/{source}")));
             }
-            for node in list(service, "ports") {
+            for node in service.list_mut("ports") {
                 default(node, "protocol", Value::Text("tcp".to_owned()));
                 default(node, "mode", Value::Text("ingress".to_owned()));
             }
-            list(service, "gpus").iter_mut().for_each(all_devices);
-            for node in list(service, "volumes") {
+            service.list_mut("gpus").iter_mut().for_each(all_devices);
+            for node in service.list_mut("volumes") {
                 if let Some(bind) = node.as_map_mut().and_then(|map| map.get_mut("bind")) {
                     default(bind, "create_host_path", Value::Bool(true));
                 }
@@ -31,7 +31,7 @@ pub(super) fn set(document: &mut Node) {
                 .iter()
                 .try_fold(service, |map, key| map.get_mut(key)?.as_map_mut());
             if let Some(reservations) = reservations {
-                list(reservations, "devices").iter_mut().for_each(all_devices);
+                reservations.list_mut("devices").iter_mut().for_each(all_devices);
             }
         }
     }
@@ -49,13 +49,6 @@ fn default(node: &mut Node, key: &str, value: Value) {
         && !map.contains(key)
     {
         map.set(key, Node::new(value, place));
-    }
-}
-
-fn list<'m>(map: &'m mut Map, key: &str) -> &'m mut [Node] {
-    match map.get_mut(key) {
-        Some(Node { value: Value::List(list), .. }) => list,
-        _ => &mut [],
     }
 }
 
@@ -83,12 +76,13 @@ pub(super) fn check(document: &Node) -> Vec<Problem> {
             let choice = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
             if found.len() > 1 {
                 let place = map.key(found[1]).unwrap_or(&resource.place);
-                problems.push(Problem::new(
-                    place,
-                    format!("the {word} `{name}` has `{}` and `{}`; only one can hold it", found[0], found[1]),
-                ));
+                let message =
+                    format!("the {word} `{name}` has `{}` and `{}`; only one can hold it", found[0], found[1]);
+                problems.push(Problem::new(place, message).hint("Take out one of the two."));
             } else if found.is_empty() && !map.contains("driver") && !map.contains("external") {
-                problems.push(Problem::new(&resource.place, format!("the {word} `{name}` must have one of {choice}")));
+                let message = format!("the {word} `{name}` must have one of {choice}");
+                let hint = format!("Write `file: ./{name}`, or `external: true` where it exists already.");
+                problems.push(Problem::new(&resource.place, message).hint(hint));
             }
         }
     }
@@ -98,14 +92,17 @@ pub(super) fn check(document: &Node) -> Vec<Problem> {
                 && let Some(address) = node.scalar()
                 && address.parse::<IpAddr>().is_err()
             {
-                problems.push(Problem::new(&node.place, format!("`{address}` is no address")));
+                let problem = Problem::new(&node.place, format!("`{address}` is no address"));
+                problems.push(problem.hint("Write an address such as 127.0.0.1, or leave `host_ip` out for all."));
             }
         }
         for rule in elements(service, &["develop", "watch"]) {
             if let Some(path) = rule.at(&["path"])
                 && path.as_text() == Some("")
             {
-                problems.push(Problem::new(&path.place, "`path` must not be empty"));
+                problems.push(
+                    Problem::new(&path.place, "`path` must not be empty").hint("Write `.` for the whole folder."),
+                );
             }
         }
         let reserved = elements(service, &["deploy", "resources", "reservations", "devices"]);
@@ -113,12 +110,14 @@ pub(super) fn check(document: &Node) -> Vec<Problem> {
             if let (Some(map), Some(ids)) = (device.as_map(), device.at(&["device_ids"]))
                 && map.contains("count")
             {
-                problems.push(Problem::new(&ids.place, "`count` and `device_ids` exclude each other"));
+                let problem = Problem::new(&ids.place, "`count` and `device_ids` exclude each other");
+                problems.push(problem.hint("Take out one of the two."));
             }
         }
         for mount in elements(service, &["volumes"]) {
             if mount.at(&["type"]).and_then(Node::as_text) == Some("bind") && mount.at(&["source"]).is_none() {
-                problems.push(Problem::new(&mount.place, "a mount of type `bind` must have a `source`"));
+                let problem = Problem::new(&mount.place, "a mount of type `bind` must have a `source`");
+                problems.push(problem.hint("Write `source: ./folder`, or `type: volume`."));
             }
         }
     }

@@ -11,6 +11,8 @@ use super::problem::{Outcome, Problem};
 use super::template::{Fault, Template};
 use super::tree::{Place, Source};
 
+const LINES: &str = "Lines are `NAME=value`; a value over several lines stands in quotes.";
+
 /// Reads a file; `known` gives the variables that come before those of the file itself.
 pub(super) fn parse(
     source: &Rc<Source>,
@@ -52,10 +54,10 @@ pub(super) fn parse_raw(
         let (name, value) = line.split_once('=').map_or((line, None), |(name, value)| (name, Some(value)));
         let place = Place { source: Rc::clone(source), line: index + 1, column: 1 };
         if name.is_empty() {
-            return Err(Problem::new(&place, "a name must stand before the `=`"));
+            return Err(Problem::new(&place, "a name must stand before the `=`").hint(LINES));
         }
         if name.contains([' ', '\t']) {
-            return Err(Problem::new(&place, "a variable's name must not have spaces"));
+            return Err(Problem::new(&place, "a variable's name must not have spaces").hint(LINES));
         }
         if let Some(value) = value.map(str::to_owned).or_else(|| known(name)) {
             variables.insert(name.to_owned(), value);
@@ -106,11 +108,12 @@ impl<'a> Reader<'a> {
         let name = rest[..end].trim_end();
         let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']') || blank(c);
         if let Some((at, wrong)) = name.char_indices().find(|(_, c)| !allowed(*c)) {
-            return Err(Problem::new(&self.place(self.at + at), format!("`{wrong}` can't be in a variable's name"))
-                .hint("Lines are `NAME=value`; a value over several lines stands in quotes."));
+            return Err(
+                Problem::new(&self.place(self.at + at), format!("`{wrong}` can't be in a variable's name")).hint(LINES)
+            );
         }
         if name.contains(' ') {
-            return Err(Problem::new(&self.place(self.at), "a variable's name must not have spaces"));
+            return Err(Problem::new(&self.place(self.at), "a variable's name must not have spaces").hint(LINES));
         }
         let has_value = matches!(rest.as_bytes().get(end), Some(b'=' | b':'));
         self.at += end + usize::from(end < rest.len());
@@ -124,8 +127,9 @@ impl<'a> Reader<'a> {
         let filled = match rest.chars().next() {
             Some(quote @ ('\'' | '"')) => {
                 let place = self.place(self.at);
-                let (value, length) = quoted(rest, quote)
-                    .ok_or_else(|| Problem::new(&place, format!("the {quote} that opens here is never closed")))?;
+                let (value, length) = quoted(rest, quote).ok_or_else(|| {
+                    Problem::new(&place, format!("the {quote} that opens here is never closed")).hint(LINES)
+                })?;
                 self.at += length;
                 if quote == '\'' {
                     return Ok(value);

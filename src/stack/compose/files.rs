@@ -4,7 +4,7 @@ mod aliases;
 mod extends;
 mod include;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -26,6 +26,8 @@ pub(super) type Variables = BTreeMap<String, String>;
 pub(super) struct Files<'a> {
     /// Paths are shown from here where they are below it.
     pub(super) here: &'a Path,
+    /// Each file is read once: standard input can't be read twice, and `include` asks before it reads.
+    sources: HashMap<PathBuf, Rc<Source>>,
     pub(super) notes: Vec<Note>,
     pub(super) problems: Vec<Problem>,
 }
@@ -42,6 +44,12 @@ struct Scope<'a> {
     variables: &'a Variables,
     /// The files that include this one, outermost first.
     including: &'a [PathBuf],
+}
+
+impl<'a> Files<'a> {
+    pub(super) fn new(here: &'a Path) -> Self {
+        Self { here, sources: HashMap::new(), notes: Vec::new(), problems: Vec::new() }
+    }
 }
 
 impl Files<'_> {
@@ -69,6 +77,9 @@ impl Files<'_> {
     }
 
     fn read_as(&mut self, path: &Path, asked: Option<&Place>, private: bool) -> Step<Rc<Source>> {
+        if let Some(source) = self.sources.get(path) {
+            return Ok(Rc::clone(source));
+        }
         let text = if path == Path::new("-") {
             std::io::read_to_string(std::io::stdin())
         } else {
@@ -78,7 +89,11 @@ impl Files<'_> {
         };
         let shown = self.shown(path);
         let error = match text {
-            Ok(text) => return Ok(Rc::new(Source { path: shown.into(), text, private })),
+            Ok(text) => {
+                let source = Rc::new(Source { path: shown.into(), text, private });
+                self.sources.insert(path.to_path_buf(), Rc::clone(&source));
+                return Ok(source);
+            }
             Err(error) => error,
         };
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -90,8 +105,12 @@ impl Files<'_> {
                 if missing { "there is no such file".to_owned() } else { format!("can't be read: {error}") },
             ),
         };
-        let hint = neighbour(path).map(|name| format!("Did you mean `{name}`?"));
-        self.stop(Problem { place, message, hint })
+        let hint = match neighbour(path) {
+            Some(name) => format!("Did you mean `{name}`?"),
+            None if missing => "Make the file, or name another one.".to_owned(),
+            None => "See who may read it, and what it is.".to_owned(),
+        };
+        self.stop(Problem::new(&place, message).hint(hint))
     }
 
     /// A path as people see it.

@@ -25,7 +25,7 @@ pub(super) fn project_name(resolved: &Resolved, files: &mut Files<'_>) -> Step<S
         return Ok(name.clone());
     }
     let mut named: Option<Node> = None;
-    for path in resolved.files.iter().filter(|path| path.as_path() != Path::new("-")) {
+    for path in &resolved.files {
         let source = files.read(path, None)?;
         // What is wrong with the file is told when it is loaded.
         for document in yaml::parse(&source).unwrap_or_default() {
@@ -100,7 +100,7 @@ pub(super) fn project(
     read_files(&mut project, &document, &resolved.variables, files)?;
     resolve_contents(&mut project, &resolved.variables);
     keep_used(&mut project);
-    unsupported::note(&document, files);
+    unsupported::note(&project, &document, files);
     doubts(&project, &document, files);
     project.notes = std::mem::take(&mut files.notes);
     project.notes.sort();

@@ -73,7 +73,7 @@ impl Walk<'_> {
         let text = filled.as_deref().unwrap_or(text);
         let value = match wanted {
             Wanted::Integer => text.parse().ok().map(Value::Integer),
-            Wanted::Number => text.parse().ok().map(Value::Float),
+            Wanted::Number => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
             Wanted::Switch => match text.to_ascii_lowercase().as_str() {
                 "true" | "y" | "yes" | "on" => Some(Value::Bool(true)),
                 "false" | "n" | "no" | "off" => Some(Value::Bool(false)),

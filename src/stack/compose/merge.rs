@@ -3,6 +3,9 @@
 //! The rules are those of <https://docs.docker.com/reference/compose-file/merge/>: mappings merge, lists append,
 //! scalars are replaced; some keys have rules of their own, and some lists have at most one element for each key.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::problem::{Outcome, Problem};
 use super::short;
 use super::tree::{Map, Mark, Node, Value};
@@ -265,21 +268,16 @@ fn address_pools(base: Node, over: Node) -> Node {
 
 /// Leaves one element for each key: the last one, in the place of the first one.
 fn unique(list: &mut Vec<Node>, key: impl Fn(&Node) -> Option<String>) {
-    let mut keys: Vec<String> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Node> = Vec::new();
-    let mut positions = std::collections::HashMap::new();
     for node in list.drain(..) {
-        let Some(name) = key(&node) else {
-            kept.push(node);
-            continue;
-        };
-        match positions.get(&name) {
-            Some(at) => kept[*at] = node,
-            None => {
-                positions.insert(name.clone(), kept.len());
-                keys.push(name);
+        match key(&node).map(|key| places.entry(key)) {
+            Some(Entry::Occupied(place)) => kept[*place.get()] = node,
+            Some(Entry::Vacant(place)) => {
+                place.insert(kept.len());
                 kept.push(node);
             }
+            None => kept.push(node),
         }
     }
     *list = kept;
@@ -383,4 +381,95 @@ fn port(node: &Node) -> Option<String> {
         part("target", ""),
         part("protocol", "tcp")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::compose::decode;
+    use crate::stack::compose::tree::Source;
+    use crate::stack::compose::yaml;
+    use serde_json::{Value as Json, json};
+    use std::path::PathBuf;
+    use std::rc::Rc;
+
+    fn read(text: &str) -> Node {
+        let source = Source { path: PathBuf::from("compose.yaml"), text: text.to_owned(), private: false };
+        yaml::parse(&Rc::new(source)).unwrap().remove(0)
+    }
+
+    fn merged(base: &str, over: &str) -> Json {
+        let mut document = documents(read(base), read(over)).unwrap();
+        settle(&mut document);
+        make_unique(&mut document);
+        decode::json(&document)
+    }
+
+    fn service(base: &str, over: &str) -> Json {
+        let wrap = |text: &str| format!("services: {{a: {text}}}");
+        merged(&wrap(base), &wrap(over))["services"]["a"].clone()
+    }
+
+    #[test]
+    fn mappings_merge_lists_append_scalars_are_replaced() {
+        let found = service(
+            "{image: x, cap_add: [A, B], deploy: {replicas: 1, mode: m}}",
+            "{image: y, cap_add: [B, C], deploy: {replicas: 2}}",
+        );
+        assert_eq!(found, json!({"image": "y", "cap_add": ["A", "B", "C"], "deploy": {"replicas": 2, "mode": "m"}}));
+    }
+
+    #[test]
+    fn nothing_changes_nothing_but_a_command() {
+        let found = service("{image: x, command: a, entrypoint: b}", "{image: , command: , entrypoint: }");
+        assert_eq!(found, json!({"image": "x", "command": null, "entrypoint": null}));
+    }
+
+    #[test]
+    fn forms_of_key_values_meet() {
+        let found = service("{environment: {A: 1, B: 2}}", "{environment: [B=3, C]}");
+        assert_eq!(found, json!({"environment": ["A=1", "B=3", "C"]}));
+        let found = service("{environment: {A: 1, B: 2}}", "{environment: {B: , C: 4}}");
+        assert_eq!(found, json!({"environment": {"A": 1, "B": null, "C": 4}}));
+    }
+
+    #[test]
+    fn the_last_element_of_a_key_stands_in_the_place_of_the_first() {
+        let found = service(
+            "{volumes: ['./a:/x', './b:/y'], ports: ['80:80']}",
+            "{volumes: ['./c:/x'], ports: ['80:80', '81:81']}",
+        );
+        assert_eq!(found, json!({"volumes": ["./c:/x", "./b:/y"], "ports": ["80:80", "81:81"]}));
+    }
+
+    #[test]
+    fn reset_takes_back_and_override_replaces() {
+        let base = "{image: x, ports: ['80:80'], environment: {A: 1, B: 2}, labels: {a: b}}";
+        let over = "{ports: !override ['81:81'], environment: {A: !reset null}, labels: !reset {}}";
+        assert_eq!(service(base, over), json!({"image": "x", "ports": ["81:81"], "environment": {"B": 2}}));
+    }
+
+    #[test]
+    fn options_of_another_driver_are_not_kept() {
+        let base = "{logging: {driver: one, options: {a: b}}}";
+        assert_eq!(service(base, "{logging: {options: {c: d}}}")["logging"]["options"], json!({"a": "b", "c": "d"}));
+        assert_eq!(service(base, "{logging: {driver: two}}"), json!({"logging": {"driver": "two"}}));
+    }
+
+    #[test]
+    fn address_pools_merge_by_subnet() {
+        let wrap = |pools: &str| format!("networks: {{n: {{ipam: {{config: {pools}}}}}}}");
+        let found =
+            merged(&wrap("[{subnet: a, gateway: g}, {subnet: b}]"), &wrap("[{subnet: a, ip_range: r}, {subnet: c}]"));
+        let pools = json!([{"subnet": "a", "gateway": "g", "ip_range": "r"}, {"subnet": "b"}, {"subnet": "c"}]);
+        assert_eq!(found["networks"]["n"]["ipam"]["config"], pools);
+    }
+
+    #[test]
+    fn different_forms_that_can_not_meet_are_told_with_both_places() {
+        let problem =
+            documents(read("services: {a: {ports: [1]}}"), read("services: {a: {ports: {b: c}}}")).unwrap_err();
+        assert_eq!((problem.place.line, problem.place.column), (1, 23));
+        assert!(problem.message.contains("compose.yaml:1"), "{}", problem.message);
+    }
 }

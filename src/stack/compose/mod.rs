@@ -1,9 +1,9 @@
 //! The Compose format: files in, one checked [`Project`] out.
 //!
-//! The way of a file: [`yaml`] gives a tree in which every node knows its place; variables are filled in
-//! ([`interpolate`]); `include`, `extends` and several files become one document ([`files`], [`merge`]), which is held
-//! against the official schema ([`schema`]), written out in long form ([`canonical`]), completed ([`defaults`],
-//! [`paths`], [`normalise`]), read into the types ([`decode`]) and checked as a whole ([`check`]).
+//! The way of a file: `yaml` gives a tree in which every node knows its place; variables are filled in (`interpolate`);
+//! `include`, `extends` and several files become one document (`files`, `merge`), which is held against the official
+//! schema (`schema`), written out in long form (`canonical`), completed (`defaults`, `paths`, `normalise`), read into
+//! the types (`decode`) and checked as a whole (`check`).
 
 mod canonical;
 mod check;
@@ -41,7 +41,7 @@ use crate::failure::Result;
 /// Everything that is wrong with the files, as far as it can be told together: each with file, line, column, what is
 /// wrong and, where there is one, what to try.
 pub fn load(request: &Request) -> Result<Project> {
-    let mut files = Files { here: &request.here, notes: Vec::new(), problems: Vec::new() };
+    let mut files = Files::new(&request.here);
     match attempt(request, &mut files) {
         Ok(project) => Ok(project),
         Err(files::Stopped) => Err(problem::failure(files.problems)),

@@ -1,7 +1,9 @@
 //! A Compose project as everything after the loader sees it: merged, checked, in long form, with absolute paths.
 //!
 //! Names and shapes are those of the Compose specification (<https://github.com/compose-spec/compose-spec>), so that
-//! the types read from its canonical form and are written as `docker compose config` writes it. Maps are sorted.
+//! the types read from its canonical form and are written as `docker compose config` writes it. Fields without a word
+//! mean what the specification says of the key of that name. Maps are sorted; an empty text, list or map, 0 and false
+//! are what an absent key is, unless the field says otherwise.
 
 #[macro_use]
 mod values;

@@ -34,7 +34,7 @@ pub(super) fn document(
                 service.set("pull_policy", Node::text("missing", &place));
             }
             dependencies(service, &place);
-            for mount in list(service, "volumes") {
+            for mount in service.list_mut("volumes") {
                 if let Some(Node { value: Value::Text(target), .. }) =
                     mount.as_map_mut().and_then(|map| map.get_mut("target"))
                 {
@@ -141,7 +141,7 @@ pub(super) fn fill_listed_environments(document: &mut Node, variables: &BTreeMap
 /// Links, shared namespaces and shared volumes are dependencies as well.
 fn dependencies(service: &mut Map, place: &Place) {
     let mut implied: Vec<(String, bool, Place)> = Vec::new();
-    for link in list(service, "links") {
+    for link in service.list_mut("links") {
         let text = link.scalar().unwrap_or_default();
         implied.push((text.split(':').next().unwrap_or_default().to_owned(), true, link.place.clone()));
     }
@@ -152,7 +152,7 @@ fn dependencies(service: &mut Map, place: &Place) {
             implied.push((name.to_owned(), true, node.place.clone()));
         }
     }
-    for from in list(service, "volumes_from") {
+    for from in service.list_mut("volumes_from") {
         let text = from.scalar().unwrap_or_default();
         if !text.starts_with("container:") {
             implied.push((text.split(':').next().unwrap_or_default().to_owned(), false, from.place.clone()));
@@ -178,7 +178,7 @@ fn dependencies(service: &mut Map, place: &Place) {
 
 /// A hook before the start has what its service has, but volumes, and says for itself what differs.
 fn hooks(service: &mut Map) -> Outcome<()> {
-    if list(service, "pre_start").is_empty() {
+    if service.list_mut("pre_start").is_empty() {
         return Ok(());
     }
     let mut base = Map::default();
@@ -187,7 +187,7 @@ fn hooks(service: &mut Map) -> Outcome<()> {
             base.insert(key.to_owned(), entry.clone());
         }
     }
-    for hook in list(service, "pre_start") {
+    for hook in service.list_mut("pre_start") {
         let base = Node { value: Value::Map(base.clone()), place: hook.place.clone(), mark: Mark::None };
         *hook = merge::element("services", base, hook.clone())?;
     }
@@ -246,42 +246,35 @@ fn finish_service(service: &mut Map, notes: &mut Vec<Note>, problems: &mut Vec<P
         test.value = Value::List(vec![Node::text("CMD-SHELL", &test.place), test.clone()]);
     }
     for hook in ["post_start", "pre_stop"] {
-        for node in list(service, hook) {
+        for node in service.list_mut(hook) {
             if let Some(map) = node.as_map_mut() {
                 problems.extend(command(map, "command", notes).err());
             }
         }
     }
-    for node in list(service, "pre_start") {
+    for node in service.list_mut("pre_start") {
         if let Some(map) = node.as_map_mut() {
             for key in ["command", "entrypoint"] {
                 problems.extend(command(map, key, notes).err());
             }
             problems.extend(hosts(map).err());
-            devices(list(map, "gpus"));
+            devices(map.list_mut("gpus"));
         }
     }
     if let Some(develop) = service.get_mut("develop").and_then(Node::as_map_mut) {
-        for rule in list(develop, "watch") {
+        for rule in develop.list_mut("watch") {
             if let Some(exec) = rule.as_map_mut().and_then(|map| map.get_mut("exec")).and_then(Node::as_map_mut) {
                 problems.extend(command(exec, "command", notes).err());
             }
         }
     }
-    devices(list(service, "gpus"));
+    devices(service.list_mut("gpus"));
     for kind in ["limits", "reservations"] {
         let target =
             ["deploy", "resources", kind].iter().try_fold(&mut *service, |map, key| map.get_mut(key)?.as_map_mut());
         if let Some(target) = target {
-            devices(list(target, "devices"));
+            devices(target.list_mut("devices"));
         }
-    }
-}
-
-fn list<'m>(map: &'m mut Map, key: &str) -> &'m mut [Node] {
-    match map.get_mut(key) {
-        Some(Node { value: Value::List(list), .. }) => list,
-        _ => &mut [],
     }
 }
 

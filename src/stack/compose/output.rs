@@ -7,7 +7,7 @@ use crate::failure::{Failure, Result};
 
 /// The project as JSON, in the shape of `docker compose config --format json`.
 ///
-/// Every `$` is doubled, so that the output read again as a Compose file means the same.
+/// Every `$` of a value is doubled, so that the output read again as a Compose file means the same.
 pub fn json(project: &Project) -> Result<Json> {
     let mut json = serde_json::to_value(project)
         .map_err(|error| Failure::failed("can't write the project as JSON").because(&error))?;
@@ -56,13 +56,7 @@ fn escape(json: &mut Json) {
     match json {
         Json::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
         Json::Array(list) => list.iter_mut().for_each(escape),
-        Json::Object(map) => {
-            let old = std::mem::take(map);
-            for (key, mut value) in old {
-                escape(&mut value);
-                map.insert(if key.contains('$') { key.replace('$', "$$") } else { key }, value);
-            }
-        }
+        Json::Object(map) => map.values_mut().for_each(escape),
         _ => {}
     }
 }

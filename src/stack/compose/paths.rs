@@ -63,13 +63,13 @@ pub(super) fn resolve(document: &mut Node, base: Base<'_>) {
                 change(extends.get_mut("file"), |path| base.absolute(path));
             }
             if let Some(develop) = service.get_mut("develop").and_then(Node::as_map_mut) {
-                for rule in list(develop, "watch") {
+                for rule in develop.list_mut("watch") {
                     change(rule.as_map_mut().and_then(|map| map.get_mut("path")), |path| {
                         without_links(&base.absolute(path))
                     });
                 }
             }
-            for hook in list(service, "pre_start") {
+            for hook in service.list_mut("pre_start") {
                 if let Some(hook) = hook.as_map_mut() {
                     container(hook, base);
                 }
@@ -92,23 +92,16 @@ pub(super) fn resolve(document: &mut Node, base: Base<'_>) {
 }
 
 fn container(service: &mut Map, base: Base<'_>) {
-    for file in list(service, "env_file") {
+    for file in service.list_mut("env_file") {
         change(file.as_map_mut().and_then(|map| map.get_mut("path")), |path| base.absolute(path));
     }
-    for file in list(service, "label_file") {
+    for file in service.list_mut("label_file") {
         change(Some(file), |path| base.absolute(path));
     }
-    for mount in list(service, "volumes") {
+    for mount in service.list_mut("volumes") {
         if mount.at(&["type"]).and_then(Node::as_text) == Some("bind") {
             change(mount.as_map_mut().and_then(|map| map.get_mut("source")), |path| base.of_host(path));
         }
-    }
-}
-
-fn list<'m>(map: &'m mut Map, key: &str) -> &'m mut [Node] {
-    match map.get_mut(key) {
-        Some(Node { value: Value::List(list), .. }) => list,
-        _ => &mut [],
     }
 }
 

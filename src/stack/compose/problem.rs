@@ -36,6 +36,9 @@ impl Problem {
     }
 }
 
+/// The hint where there is no better one.
+const REFERENCE: &str = "The format is described at https://docs.docker.com/reference/compose-file/.";
+
 /// Turns what was found into a failure: in reading order, each with its place, the first ones with their lines.
 pub(super) fn failure(mut problems: Vec<Problem>) -> Failure {
     /// Beyond so many a person mends the first ones and asks again.
@@ -65,7 +68,7 @@ pub(super) fn failure(mut problems: Vec<Problem>) -> Failure {
             failure
         }
     };
-    for hint in problems.into_iter().filter_map(|problem| problem.hint) {
+    for hint in problems.into_iter().map(|problem| problem.hint.unwrap_or_else(|| REFERENCE.to_owned())) {
         if failure.hints.len() < 5 && !failure.hints.contains(&hint) {
             failure = failure.hint(hint);
         }

@@ -79,7 +79,7 @@ impl Schema {
         let mut found = |problem: Problem, types: Vec<Type>| findings.push(Finding { problem, depth, types });
         if !rule.types.is_empty() && !rule.types.iter().any(|wanted| wanted.fits(&node.value)) {
             let types = rule.types.clone();
-            return found(Problem::new(&node.place, wrong_type(path, &types, node)), types);
+            return found(wrong_type(path, &types, node), types);
         }
         if !rule.allowed.is_empty() && !rule.allowed.iter().any(|allowed| equal(allowed, node)) {
             let names: Vec<&str> = rule.allowed.iter().filter_map(Json::as_str).collect();
@@ -88,7 +88,8 @@ impl Schema {
                 &node.place,
                 format!("{} must be one of {}, and this is `{wrong}`", subject(path), list(&names)),
             );
-            found(problem.did_you_mean(&wrong, names), Vec::new());
+            let hint = names.first().map_or_else(String::new, |name| format!("Write one of them, such as `{name}`."));
+            found(problem.hint(hint).did_you_mean(&wrong, names), Vec::new());
         }
         if let (Some(pattern), Some(text)) = (&rule.pattern, node.as_text())
             && !pattern.is_match(text)
@@ -113,12 +114,14 @@ impl Schema {
         if let (Some(number), Some(minimum)) = (number, rule.minimum)
             && number < minimum
         {
-            found(Problem::new(&node.place, format!("{} must be at least {minimum}", subject(path))), Vec::new());
+            let problem = Problem::new(&node.place, format!("{} must be at least {minimum}", subject(path)));
+            found(problem.hint(format!("The least is {minimum}.")), Vec::new());
         }
         if let (Some(number), Some(maximum)) = (number, rule.maximum)
             && number > maximum
         {
-            found(Problem::new(&node.place, format!("{} must be at most {maximum}", subject(path))), Vec::new());
+            let problem = Problem::new(&node.place, format!("{} must be at most {maximum}", subject(path)));
+            found(problem.hint(format!("The most is {maximum}.")), Vec::new());
         }
         match &node.value {
             Value::Map(map) => self.check_map(rule, map, node, path, findings),
@@ -138,7 +141,8 @@ impl Schema {
     fn check_map(&self, rule: &Rule, map: &Map, node: &Node, path: &mut Vec<String>, findings: &mut Vec<Finding>) {
         for name in rule.required.iter().filter(|name| !map.contains(name)) {
             findings.push(Finding {
-                problem: Problem::new(&node.place, format!("{} must have `{name}`", subject(path))),
+                problem: Problem::new(&node.place, format!("{} must have `{name}`", subject(path)))
+                    .hint(format!("Add `{name}:` to it.")),
                 depth: path.len(),
                 types: Vec::new(),
             });
@@ -264,7 +268,7 @@ impl Schema {
         } else {
             types.sort_unstable();
             types.dedup();
-            findings.push(Finding { problem: Problem::new(&node.place, wrong_type(path, &types, node)), depth, types });
+            findings.push(Finding { problem: wrong_type(path, &types, node), depth, types });
         }
     }
 }
@@ -291,7 +295,7 @@ fn subject(path: &[String]) -> String {
     }
 }
 
-fn wrong_type(path: &[String], types: &[Type], node: &Node) -> String {
+fn wrong_type(path: &[String], types: &[Type], node: &Node) -> Problem {
     let mut words: Vec<&str> = Vec::new();
     for word in types.iter().filter(|wanted| **wanted != Type::Null || types.len() == 1).map(|wanted| wanted.words()) {
         // A whole number is a number: one of both is enough.
@@ -304,7 +308,20 @@ fn wrong_type(path: &[String], types: &[Type], node: &Node) -> String {
         [first, .., last] if words.len() > 2 => format!("{first}, {} or {last}", words[1..words.len() - 1].join(", ")),
         words => words.join(" or "),
     };
-    format!("{} must be {words}, and this is {}", subject(path), node.kind())
+    let message = format!("{} must be {words}, and this is {}", subject(path), node.kind());
+    let problem = Problem::new(&node.place, message);
+    let key = path.iter().rev().find(|key| !key.starts_with('[')).map_or("services", String::as_str);
+    let own = node.scalar();
+    match (types.iter().filter(|wanted| **wanted != Type::Null).max(), own) {
+        _ if node.is_null() => problem.hint(format!("Write what `{key}` is to be, or take it out.")),
+        (Some(Type::List), Some(own)) => problem.hint(format!("Write `{key}: [\"{own}\"]`.")),
+        (Some(Type::List), None) => problem.hint(format!("Write `{key}: [first, second]`.")),
+        (Some(Type::Mapping), _) => problem.hint(format!("Write `{key}:` and below it, indented, `name: value`.")),
+        (Some(Type::Switch), _) => problem.hint(format!("Write `{key}: true`.")),
+        (Some(Type::Integer | Type::Number), _) => problem.hint(format!("Write a number, such as `{key}: 3`.")),
+        (_, Some(own)) => problem.hint(format!("Put it in quotes: `\"{own}\"`.")),
+        (_, None) => problem.hint(format!("Write a single text: `{key}: text`.")),
+    }
 }
 
 fn unknown_key(path: &[String], key: &str, names: &[&str], place: &super::tree::Place) -> Problem {

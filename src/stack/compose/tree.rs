@@ -207,6 +207,14 @@ impl Map {
         self.0.get_mut(key).map(|entry| &mut entry.node)
     }
 
+    /// The elements of the list below a key; nothing where there is none.
+    pub(super) fn list_mut(&mut self, key: &str) -> &mut [Node] {
+        match self.get_mut(key) {
+            Some(Node { value: Value::List(list), .. }) => list,
+            _ => &mut [],
+        }
+    }
+
     /// Where a key stands.
     pub(super) fn key(&self, key: &str) -> Option<&Place> {
         self.0.get(key).map(|entry| &entry.key)

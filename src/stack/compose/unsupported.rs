@@ -1,7 +1,7 @@
 //! What is read and checked, but not carried out yet by the engine: each is named, none is dropped in silence.
 
 use super::files::Files;
-use super::model::NoteKind;
+use super::model::{MountKind, NoteKind, Project};
 use super::tree::{Map, Node};
 
 /// Keys of a service that nothing carries out, with the reason.
@@ -23,7 +23,33 @@ const KEYS: [(&[&str], &str); 14] = [
 ];
 
 /// Notes whatever a finished document has of it.
-pub(super) fn note(document: &Node, files: &mut Files<'_>) {
+pub(super) fn note(project: &Project, document: &Node, files: &mut Files<'_>) {
+    notes_of_keys(document, files);
+    for (name, service) in &project.services {
+        for (index, mount) in service.volumes.iter().enumerate() {
+            let kind = match mount.r#type {
+                MountKind::Npipe => "npipe",
+                MountKind::Cluster => "cluster",
+                MountKind::Bind | MountKind::Volume | MountKind::Tmpfs | MountKind::Image => continue,
+            };
+            let list = document.at(&["services", name, "volumes"]).and_then(Node::as_list);
+            if let Some(node) = list.and_then(|list| list.get(index)) {
+                let message = format!("a mount of type `{kind}` of the service `{name}` is not carried out");
+                files.note(&node.place, NoteKind::Unsupported, message);
+            }
+        }
+    }
+    let configs = project.configs.iter().filter(|(_, config)| config.external).map(|(name, _)| ("config", name));
+    let secrets = project.secrets.iter().filter(|(_, secret)| secret.external).map(|(name, _)| ("secret", name));
+    for (kind, name) in configs.chain(secrets) {
+        if let Some(node) = document.at(&[&format!("{kind}s"), name]) {
+            let message = format!("the {kind} `{name}` is a cluster's, since it is external, and is not passed on");
+            files.note(&node.place, NoteKind::Unsupported, message);
+        }
+    }
+}
+
+fn notes_of_keys(document: &Node, files: &mut Files<'_>) {
     for (name, service) in document.at(&["services"]).and_then(Node::as_map).into_iter().flat_map(Map::iter) {
         for (path, reason) in KEYS {
             let Some((last, above)) = path.split_last() else { continue };

@@ -14,10 +14,17 @@ use super::tree::{Entry, Map, Mark, Node, Place, Source, Value};
 /// How many nodes the aliases of one file may multiply into: far beyond any real file, and soon reached by a bomb.
 const MOST_NODES: usize = 200_000;
 
+/// How deep values may be inside of each other: every step that follows goes down on the stack.
+const DEEPEST: usize = 100;
+
 /// Reads all documents of a file. A file without any has none.
 pub(super) fn parse(source: &Rc<Source>) -> Outcome<Vec<Node>> {
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let options = granit_parser::options! { emit_comments: false };
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: DEEPEST,
+        block_nesting_limit: DEEPEST,
+    };
     let mut reader = Reader {
         events: Parser::new_from_str_with_options(text, options),
         source: Rc::clone(source),
@@ -50,7 +57,11 @@ impl<'a> Reader<'a> {
             Some(Err(error)) => {
                 let marker = error.marker();
                 let place = Place { source: Rc::clone(&self.source), line: marker.line(), column: marker.col() + 1 };
-                Err(Problem::new(&place, format!("this is no valid YAML: {}", error.info())))
+                let problem = Problem::new(&place, format!("this is no valid YAML: {}", error.info()));
+                if error.info().contains("anchor") {
+                    return Err(problem.hint("An anchor is set with `&name` before `*name` uses it."));
+                }
+                Err(problem.hint("Look for a bracket or quote that is not closed, and for indentation that differs."))
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -63,7 +74,8 @@ impl<'a> Reader<'a> {
     fn count(&mut self, nodes: usize, place: &Place) -> Outcome<()> {
         self.nodes += nodes;
         if self.nodes > MOST_NODES {
-            return Err(Problem::new(place, format!("the file has more than {MOST_NODES} values")));
+            return Err(Problem::new(place, format!("the file has more than {MOST_NODES} values"))
+                .hint("Aliases count with everything that they stand for."));
         }
         Ok(())
     }
@@ -76,13 +88,16 @@ impl<'a> Reader<'a> {
             Event::Alias(id) => {
                 // An anchor that is still open refers to itself: there is no end to that.
                 let Some((node, size)) = self.anchors.get(&id).cloned() else {
-                    return Err(Problem::new(&place, "this alias is inside of what it refers to"));
+                    return Err(Problem::new(&place, "this alias is inside of what it refers to")
+                        .hint("An anchor is the whole value that follows it."));
                 };
                 self.count(size, &place)?;
                 return Ok(node);
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let value = scalar(&text, style, tag.as_deref()).map_err(|message| Problem::new(&place, message))?;
+                let value = scalar(&text, style, tag.as_deref()).map_err(|message| {
+                    Problem::new(&place, message).hint("Take out the tag, or write a value of its kind.")
+                })?;
                 (anchor, tag, value)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -102,7 +117,7 @@ impl<'a> Reader<'a> {
                 (anchor, tag, Value::List(list))
             }
             Event::MappingStart(_, anchor, tag) => (anchor, tag, Value::Map(self.map()?)),
-            _ => return Err(Problem::new(&place, "a value is missing here")),
+            _ => return Err(Problem::new(&place, "a value is missing here").hint("Write `null` for nothing.")),
         };
         let mark = match tag.as_deref() {
             Some(tag) if tag.handle() == "!" && tag.suffix() == "reset" => Mark::Reset,
@@ -142,10 +157,8 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if let Some(first) = map.key(&name) {
-                return Err(Problem::new(
-                    &key.place,
-                    format!("`{name}` is here for the second time; first in line {}", first.line),
-                ));
+                let message = format!("`{name}` is here for the second time; first in line {}", first.line);
+                return Err(Problem::new(&key.place, message).hint("Take out one, or write both as one."));
             }
             map.insert(name, Entry { key: key.place, node });
         }
@@ -155,6 +168,8 @@ impl<'a> Reader<'a> {
         Ok(map)
     }
 }
+
+const MERGED: &str = "Write `<<: *anchor`, and `&anchor` before the mapping that is meant.";
 
 /// `<<`: what the mapping does not say itself it takes from there; of several the first wins.
 fn merge_keys(map: &mut Map, merged: Node) -> Outcome<()> {
@@ -169,9 +184,14 @@ fn merge_keys(map: &mut Map, merged: Node) -> Outcome<()> {
         }
         Value::List(list) => list.into_iter().try_for_each(|node| match node.value {
             Value::Map(_) => merge_keys(map, node),
-            _ => Err(Problem::new(&node.place, format!("`<<` takes mappings, and this is {}", node.kind()))),
+            _ => {
+                Err(Problem::new(&node.place, format!("`<<` takes mappings, and this is {}", node.kind())).hint(MERGED))
+            }
         }),
-        _ => Err(Problem::new(&merged.place, format!("`<<` takes a mapping, and this is {}", merged.kind()))),
+        _ => {
+            Err(Problem::new(&merged.place, format!("`<<` takes a mapping, and this is {}", merged.kind()))
+                .hint(MERGED))
+        }
     }
 }
 

@@ -150,6 +150,11 @@ impl Problem {
         Self { retry_after, ..Self::new(status, detail) }
     }
 
+    /// Whether the same request may be answered well in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// The document of this occurrence.
     pub(super) fn document(&self, instance: &str) -> Vec<u8> {
         let problem = Self { instance: Cow::Owned(instance.to_owned()), ..self.clone() };

@@ -60,8 +60,10 @@ impl Files<'_> {
         let step = (path.to_path_buf(), name.to_owned());
         if chain.contains(&step) {
             let way: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).chain([name]).collect();
-            return self
-                .stop(Problem::new(&place, format!("services extend each other in a circle: {}", way.join(" → "))));
+            return self.stop(
+                Problem::new(&place, format!("services extend each other in a circle: {}", way.join(" → ")))
+                    .hint("Take out one `extends` of the circle."),
+            );
         }
         chain.push(step);
         let base = if let Some(file) = file {

@@ -20,7 +20,7 @@ impl Files<'_> {
             Value::Null => return Ok(()),
             _ => {
                 let message = format!("`include` must be a list, and this is {}", include.node.kind());
-                return self.stop(Problem::new(&include.node.place, message));
+                return self.stop(Problem::new(&include.node.place, message).hint("Write `include: [FILE]`."));
             }
         };
         let mut including = scope.including.to_vec();
@@ -56,8 +56,10 @@ impl Files<'_> {
         }
         if scope.including.contains(&files[0]) {
             let way: Vec<String> = scope.including.iter().map(|file| self.shown(file)).chain([first]).collect();
-            return self
-                .stop(Problem::new(&place, format!("files include each other in a circle: {}", way.join(" → "))));
+            return self.stop(
+                Problem::new(&place, format!("files include each other in a circle: {}", way.join(" → ")))
+                    .hint("Take out one `include` of the circle."),
+            );
         }
         let variables = self.variables_of(options, &directory, scope)?;
         self.model(&files, Scope { directory: &directory, variables: &variables, including: scope.including })

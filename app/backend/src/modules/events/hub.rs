@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 /// The most events that the ring holds.
@@ -21,6 +21,12 @@ const LONGEST_LAG: u64 = 4_096;
 /// Partitions are read side by side, so another replica may have shown events of other partitions in another order:
 /// those of this long before the last one seen are sent again. Readers know duplicates by id.
 pub(super) const SLACK: Duration = Duration::from_secs(5);
+
+/// What waking a socket and its write cost; more sockets have longer rounds.
+const ROUND_PER_SOCKET: Duration = Duration::from_micros(7);
+/// Below this the timer costs more than it saves.
+const SHORTEST_ROUND: Duration = Duration::from_millis(1);
+const LONGEST_ROUND: Duration = Duration::from_millis(50);
 
 /// One event as it came from Kafka.
 #[derive(Debug)]
@@ -76,7 +82,9 @@ impl Ring {
 /// What the consumer writes and the sockets read.
 pub(super) struct Hub {
     ring: RwLock<Ring>,
+    /// The place after the newest event that sockets were woken for.
     newest: watch::Sender<u64>,
+    pushed: Notify,
     caught_up: watch::Sender<bool>,
 }
 
@@ -95,7 +103,12 @@ pub(super) struct TooSlow;
 
 impl Hub {
     pub(super) fn new() -> Self {
-        Self { ring: RwLock::default(), newest: watch::Sender::new(0), caught_up: watch::Sender::new(false) }
+        Self {
+            ring: RwLock::default(),
+            newest: watch::Sender::new(0),
+            pushed: Notify::new(),
+            caught_up: watch::Sender::new(false),
+        }
     }
 
     // A panic while the lock was held would leave a whole ring behind: every change of it is complete before any
@@ -120,7 +133,7 @@ impl Hub {
 
     /// Takes an event from Kafka; false if it is one that came twice.
     pub(super) fn push(&self, entry: Entry, offset: i64) -> bool {
-        let next = {
+        {
             let mut ring = self.write();
             ring.offsets.insert(entry.partition, offset + 1);
             ring.complete_after.entry(entry.partition).or_insert(entry.timestamp);
@@ -128,10 +141,23 @@ impl Hub {
                 return false;
             }
             ring.push(entry);
-            ring.next
-        };
-        self.newest.send_replace(next);
+        }
+        self.pushed.notify_one();
         true
+    }
+
+    /// Wakes the sockets when events have come, in rounds: the first event at once, and those that come during a round
+    /// together in the next. With few sockets a round is over before the next event; with many, each is woken
+    /// less often and writes more at a time.
+    pub(super) async fn announce(&self) {
+        loop {
+            self.pushed.notified().await;
+            let round = ROUND_PER_SOCKET * u32::try_from(self.newest.receiver_count()).unwrap_or(u32::MAX);
+            self.newest.send_replace(self.place());
+            if round >= SHORTEST_ROUND {
+                tokio::time::sleep(round.min(LONGEST_ROUND)).await;
+            }
+        }
     }
 
     /// From here on the ring is as new as the topic.
@@ -150,7 +176,7 @@ impl Hub {
         let _ = self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await;
     }
 
-    /// Wakes whoever awaits the returned receiver at every new event.
+    /// Wakes whoever awaits the returned receiver when events have come.
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -162,7 +188,7 @@ impl Hub {
 
     /// How far a place is behind.
     pub(super) fn is_too_slow(&self, place: u64) -> bool {
-        *self.newest.borrow() > place + LONGEST_LAG
+        self.place() > place + LONGEST_LAG
     }
 
     /// The news among the next `most` events from a place on, and the place after them.

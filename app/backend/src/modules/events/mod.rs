@@ -61,6 +61,7 @@ fn client(kafka: &KafkaConfig, id: &str, settings: &[(&str, &str)]) -> ClientCon
 /// What is at work in the background, to be waited for at the end.
 pub(crate) struct Running {
     relay: tokio::task::JoinHandle<()>,
+    announcer: tokio::task::AbortHandle,
     consumer: std::thread::JoinHandle<()>,
     sockets: TaskTracker,
 }
@@ -97,13 +98,15 @@ impl Events {
         let relay = tokio::spawn(async move {
             tokio::join!(topic, relay);
         });
+        let announcing = Arc::clone(&events.hub);
+        let announcer = tokio::spawn(async move { announcing.announce().await }).abort_handle();
 
         let (kafka, hub, ended) = (Arc::clone(&events.kafka), Arc::clone(&events.hub), shutdown.clone());
         let consumer = std::thread::Builder::new()
             .name("events-consumer".into())
             .spawn(move || consumer::run(&kafka, &hub, &ended))
             .map_err(sqlx::Error::Io)?;
-        let running = Running { relay, consumer, sockets: events.sockets.clone() };
+        let running = Running { relay, announcer, consumer, sockets: events.sockets.clone() };
         Ok((events, running))
     }
 
@@ -159,5 +162,6 @@ impl Running {
         // Each of these ends by itself after the shutdown; a panic of theirs was logged where it happened.
         let _ = self.relay.await;
         let _ = tokio::task::spawn_blocking(move || self.consumer.join()).await;
+        self.announcer.abort();
     }
 }

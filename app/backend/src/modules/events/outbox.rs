@@ -14,14 +14,18 @@ pub(super) struct Owed {
     pub(super) traceparent: Option<String>,
 }
 
-/// Writes an event in the caller's transaction: it is published if, and only if, that commits.
-pub async fn append(connection: &mut PgConnection, event: &NewEvent) -> Result<(), sqlx::Error> {
+/// Writes events in the caller's transaction, in their order: they are published if, and only if, that commits.
+pub async fn append(connection: &mut PgConnection, events: &[NewEvent]) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "insert into outbox (id, key, payload, traceparent) values ($1, $2, $3, $4)",
-        event.id,
-        event.key,
-        event.payload,
-        event.traceparent
+        "insert into outbox (id, key, payload, traceparent)
+         select id, key, payload, traceparent
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+              with ordinality as event (id, key, payload, traceparent, number)
+         order by number",
+        &events.iter().map(|event| event.id).collect::<Vec<_>>(),
+        &events.iter().map(|event| event.key).collect::<Vec<_>>(),
+        &events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>(),
+        &events.iter().map(|event| event.traceparent.clone()).collect::<Vec<_>>() as _
     )
     .execute(connection)
     .await?;

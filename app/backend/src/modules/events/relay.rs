@@ -1,13 +1,14 @@
 //! The relay: from the outbox to Kafka, several replicas side by side, each event at least once.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use metrics::{counter, gauge};
+use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
@@ -17,10 +18,12 @@ use super::envelope::SCHEMA_VERSION;
 use super::outbox::{self, Owed};
 use crate::config::KafkaConfig;
 
-/// Transactions at work at once: an event that comes while one batch waits for the broker does not wait for it.
-const WORKERS: usize = 3;
 /// Rows a batch; small enough that a failed one costs little to send again.
 const BATCH: i64 = 500;
+/// A batch as large as this tells of a burst: then the next one may gather for a moment, since each costs the database
+/// and the broker nearly the same whatever it holds. A lone event never waits.
+const BURST: usize = 8;
+const GATHER: Duration = Duration::from_millis(3);
 /// Looks without being woken: a notification can be lost with its connection.
 const SAFETY_POLL: Duration = Duration::from_secs(1);
 /// Between two looks at how much is owed, for the metrics.
@@ -32,18 +35,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// `pool` should have `synchronous_commit` off: a delete that a crash undoes costs a second delivery, never a loss.
 pub(super) async fn run(pool: PgPool, kafka: KafkaConfig, shutdown: CancellationToken, grace: Duration) {
-    let wake = Arc::new(Notify::new());
-    let workers = (0..WORKERS).map(|_| work(&pool, &kafka, &wake, &shutdown));
+    let wake = Notify::new();
     tokio::select! {
         () = async { tokio::join!(listen(&pool, &wake), watch_depth(&pool)); } => {}
-        _ = join_all(workers) => {}
+        () = work(&pool, &kafka, &wake, &shutdown) => {}
     }
     if tokio::time::timeout(grace, drain(&pool, &kafka)).await.is_err() {
         tracing::warn!("the outbox still holds events; the next start publishes them");
     }
 }
 
-/// Wakes the workers when a transaction that wrote events commits.
+/// Wakes the worker when a transaction that wrote events commits.
 async fn listen(pool: &PgPool, wake: &Notify) {
     loop {
         let listener = async {
@@ -83,9 +85,8 @@ async fn work(pool: &PgPool, kafka: &KafkaConfig, wake: &Notify, shutdown: &Canc
         match publish(pool, kafka, &mut producer).await {
             Ok(published) => {
                 pause = Duration::from_millis(50);
-                if published == usize::try_from(BATCH).unwrap_or(usize::MAX) {
-                    wake.notify_one();
-                    continue;
+                if published >= BURST {
+                    tokio::time::sleep(GATHER).await;
                 }
                 if published > 0 {
                     // The next event of a key became eligible when this batch committed, without a notification.
@@ -130,16 +131,10 @@ enum PublishError {
     Database(#[from] sqlx::Error),
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
-    #[error("Kafka: the producer was closed")]
-    Closed,
 }
 
 /// One batch: take, send, wait for every acknowledgement, commit.
-async fn publish(
-    pool: &PgPool,
-    kafka: &KafkaConfig,
-    producer: &mut Option<FutureProducer>,
-) -> Result<usize, PublishError> {
+async fn publish(pool: &PgPool, kafka: &KafkaConfig, producer: &mut Option<Sender>) -> Result<usize, PublishError> {
     let mut transaction = pool.begin().await?;
     let batch = outbox::take(&mut transaction, BATCH).await?;
     if batch.is_empty() {
@@ -160,21 +155,77 @@ async fn publish(
     Ok(batch.len())
 }
 
-async fn send(producer: &FutureProducer, topic: &str, batch: &[Owed]) -> Result<(), PublishError> {
-    let mut deliveries = Vec::with_capacity(batch.len());
-    for event in batch {
+async fn send(producer: &Sender, topic: &str, batch: &[Owed]) -> Result<(), PublishError> {
+    let outcome = Arc::new(Outcome::default());
+    let refused = batch.iter().find_map(|event| {
         let key = event.key.to_string();
-        let record = FutureRecord::to(topic).key(&key).payload(&event.payload).headers(headers(event));
-        match producer.send_result(record) {
-            Ok(delivery) => deliveries.push(delivery),
-            Err((error, _)) => return Err(error.into()),
+        let record = BaseRecord::with_opaque_to(topic, Arc::clone(&outcome))
+            .key(&key)
+            .payload(&event.payload)
+            .headers(headers(event));
+        outcome.expected.fetch_add(1, Ordering::Relaxed);
+        let (error, record) = producer.send(record).err()?;
+        drop(record);
+        outcome.one_less();
+        Some(error)
+    });
+    // Those that were taken are waited for even so: the next batch must not overtake them.
+    outcome.all_known().await;
+    match refused.or_else(|| outcome.error()) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// What became of a batch: told once, when all of it is known.
+struct Outcome {
+    /// Deliveries that are not known yet, and one for the sending itself.
+    expected: AtomicUsize,
+    known: Notify,
+    error: Mutex<Option<KafkaError>>,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { expected: AtomicUsize::new(1), known: Notify::new(), error: Mutex::default() }
+    }
+}
+
+impl Outcome {
+    fn one_less(&self) {
+        if self.expected.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.known.notify_one();
         }
     }
-    for delivery in join_all(deliveries).await {
-        delivery.map_err(|_| PublishError::Closed)?.map_err(|(error, _)| error)?;
+
+    /// Waits until every delivery is known; called once, after the last was added.
+    async fn all_known(&self) {
+        self.one_less();
+        self.known.notified().await;
     }
-    Ok(())
+
+    fn error(&self) -> Option<KafkaError> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
+
+/// Hears of deliveries on the producer's own thread.
+struct Deliveries;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Outcome>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, outcome: Arc<Outcome>) {
+        if let Err((error, _)) = result {
+            *outcome.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        outcome.one_less();
+    }
+}
+
+type Sender = ThreadedProducer<Deliveries>;
 
 /// What a reader may want to know without parsing the value; the trace context is W3C's.
 fn headers(event: &Owed) -> OwnedHeaders {
@@ -190,7 +241,7 @@ fn headers(event: &Owed) -> OwnedHeaders {
     headers
 }
 
-fn connect(kafka: &KafkaConfig) -> Result<FutureProducer, KafkaError> {
+fn connect(kafka: &KafkaConfig) -> Result<Sender, KafkaError> {
     let settings = [
         ("enable.idempotence", "true"),
         ("acks", "all"),
@@ -202,5 +253,5 @@ fn connect(kafka: &KafkaConfig) -> Result<FutureProducer, KafkaError> {
         ("partitioner", "murmur2_random"),
         ("compression.type", "none"),
     ];
-    super::client(kafka, "streamify-relay", &settings).create()
+    super::client(kafka, "streamify-relay", &settings).create_with_context(Deliveries)
 }

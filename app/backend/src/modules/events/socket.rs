@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -110,15 +111,20 @@ async fn follow(
     };
     let mut heard = Instant::now();
     let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
+    // Made once: a timer for each turn of the loop would cost more than the rest of it.
+    let mut expiry = std::pin::pin!(sleep_until(until(session.expires_at)));
+    let delivered = counter!("events_delivered_total");
     loop {
-        let expiry = until(session.expires_at);
         tokio::select! {
             biased;
             message = socket.recv() => {
                 heard = Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => match parse(&text).and_then(|(token, _)| verify(&token)) {
-                        Some(fresh) if fresh.user == session.user => session = fresh,
+                        Some(fresh) if fresh.user == session.user => {
+                            session = fresh;
+                            expiry.as_mut().reset(until(session.expires_at));
+                        }
                         _ => return End::Close(TOKEN_REFUSED, "the token is not valid"),
                     },
                     Some(Ok(Message::Binary(_))) => return End::Close(POLICY, "text messages only"),
@@ -126,7 +132,7 @@ async fn follow(
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
                 }
             }
-            () = sleep_until(expiry) => return End::Close(TOKEN_REFUSED, "the token has expired"),
+            () = &mut expiry => return End::Close(TOKEN_REFUSED, "the token has expired"),
             _ = ping.tick() => {
                 if heard.elapsed() > PING * 2 {
                     return End::Gone;
@@ -145,7 +151,7 @@ async fn follow(
                     if after == place {
                         break;
                     }
-                    counter!("events_delivered_total").increment(frames.len() as u64);
+                    delivered.increment(frames.len() as u64);
                     if let Err(end) = write(socket, hub, place, frames.into_iter().map(Message::Text).collect()).await {
                         return end;
                     }
@@ -298,6 +304,10 @@ async fn write(socket: &mut WebSocket, hub: &Hub, place: u64, messages: Vec<Mess
         socket.flush().await
     };
     let mut written = std::pin::pin!(written);
+    // Nearly always the connection takes it at once, and no timer is needed.
+    if let Poll::Ready(written) = futures_util::poll!(&mut written) {
+        return written.map_err(|_| End::Gone);
+    }
     let deadline = Instant::now() + WRITE_WAIT;
     loop {
         match timeout(Duration::from_secs(1), &mut written).await {

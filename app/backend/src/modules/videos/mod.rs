@@ -5,3 +5,4 @@ mod routes;
 mod service;
 
 pub(crate) use routes::router;
+pub(crate) use service::Turns;

@@ -33,7 +33,7 @@ pub(crate) struct Owner {
 }
 
 /// A video to add.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVideo {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S", example = "A walk by the sea")]
@@ -138,6 +138,7 @@ fn is_web_address(text: &str) -> bool {
 }
 
 /// A checked [`Listing`].
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Selection {
     pub(super) before: Option<Uuid>,
     pub(super) limit: u8,

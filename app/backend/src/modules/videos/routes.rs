@@ -1,5 +1,6 @@
 use axum::extract::State as Extract;
 use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,8 +23,9 @@ pub(crate) fn router() -> OpenApiRouter<State> {
     (status = 200, description = "One page", body = Page),
     (status = 400, description = "Parameters that are not valid"),
 ))]
-async fn list(Extract(state): Extract<State>, Query(listing): Query<Listing>) -> Result<Json<Page>, Problem> {
-    Ok(Json(service::list(&state.database, listing.checked()?).await?))
+async fn list(Extract(state): Extract<State>, Query(listing): Query<Listing>) -> Result<Response, Problem> {
+    let page = service::list(&state, listing.checked()?).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], page).into_response())
 }
 
 /// Add a video; everybody is told
@@ -36,7 +38,7 @@ async fn create(
     Extension(trace): Extension<TraceParent>,
     Body(video): Body<NewVideo>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Video>), Problem> {
-    let video = service::create(&state.database, owner, video, trace).await?;
+    let video = service::create(&state, owner, video, trace).await?;
     let location = format!("/api/videos/{}", video.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(video)))
 }

@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+
+use axum::body::Bytes;
 use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -7,6 +10,8 @@ use crate::database::Database;
 use crate::http::problem::Problem;
 use crate::http::trace::TraceParent;
 use crate::modules::events::{NewEvent, outbox};
+use crate::state::State;
+use crate::together::Together;
 
 const NO_VIDEO: &str = "There is no such video";
 const NOT_THE_OWNER: &str = "Only who added a video can change it";
@@ -37,52 +42,129 @@ impl From<Row> for Video {
     }
 }
 
-/// Adds a video, and owes the world the news of it.
-pub(super) async fn create(
-    database: &Database,
+/// What many ask for at once is done together; see [`Together`].
+#[derive(Default)]
+pub(crate) struct Turns {
+    creates: Together<(), Adding, Result<Video, Problem>>,
+    lists: Together<Selection, (), Result<Bytes, Problem>>,
+}
+
+/// Videos written in one transaction; what it keeps waiting is small beside what it saves.
+const LARGEST_TURN: usize = 200;
+
+/// A checked video that is to be added.
+#[derive(Clone)]
+struct Adding {
+    id: Uuid,
     owner: Uuid,
     video: NewVideo,
     trace: TraceParent,
-) -> Result<Video, Problem> {
-    let video = video.checked()?;
-    let mut connection = database.take().await?;
-    let mut transaction = connection.begin().await?;
-    let inserted = sqlx::query_as!(
-        Row,
-        r#"with inserted as (
-             insert into videos (id, owner_id, title, description, url)
-             select $1, users.id, $3, $4, $5 from users where users.id = $2
-             returning *
-         )
-         select inserted.id as "id!", title as "title!", description as "description!", url as "url!",
-                owner_id as "owner_id!", users.name as owner_name,
-                inserted.created_at as "created_at!", updated_at as "updated_at!"
-         from inserted join users on users.id = owner_id"#,
-        Uuid::now_v7(),
-        owner,
-        video.title,
-        video.description,
-        video.url
-    )
-    .fetch_optional(&mut *transaction)
-    .await?;
-    let video = Video::from(inserted.ok_or_else(|| Problem::unauthorized("The account is gone"))?);
-    let event = NewEvent::new(crate::TOPIC, video.id, &video, Some(trace.to_string()))
-        .map_err(|error| Problem::internal(&error))?;
-    outbox::append(&mut transaction, &event).await?;
-    transaction.commit().await?;
-    connection.keep();
-    Ok(video)
 }
 
-/// One page, newest first.
-pub(super) async fn list(database: &Database, selection: Selection) -> Result<Page, Problem> {
+/// Adds a video, and owes the world the news of it.
+pub(super) async fn create(state: &State, owner: Uuid, video: NewVideo, trace: TraceParent) -> Result<Video, Problem> {
+    let adding = Adding { id: Uuid::now_v7(), owner, video: video.checked()?, trace };
+    let work = {
+        let state = state.clone();
+        move |turn| {
+            let state = state.clone();
+            async move { add_each(&state.database, turn).await }
+        }
+    };
+    state.videos.creates.ask((), adding, LARGEST_TURN, work).await.unwrap_or_else(|| Err(gave_up()))
+}
+
+/// Adds all of them in one transaction; where that fails, each in its own, so that none suffers for another.
+async fn add_each(database: &Database, turn: Vec<Adding>) -> Vec<Result<Video, Problem>> {
+    let count = turn.len();
+    match add(database, turn.clone()).await {
+        Ok(added) => added,
+        Err(problem) if count == 1 || problem.is_passing() => turn.iter().map(|_| Err(problem.clone())).collect(),
+        Err(_) => {
+            let mut added = Vec::with_capacity(count);
+            for adding in turn {
+                let alone = add(database, vec![adding]).await;
+                added.push(alone.and_then(|mut only| only.pop().unwrap_or_else(|| Err(gave_up()))));
+            }
+            added
+        }
+    }
+}
+
+async fn add(database: &Database, turn: Vec<Adding>) -> Result<Vec<Result<Video, Problem>>, Problem> {
+    let mut connection = database.take().await?;
+    let mut transaction = connection.begin().await?;
+    let column = |field: fn(&Adding) -> &str| turn.iter().map(|adding| field(adding).to_owned()).collect::<Vec<_>>();
+    let inserted = sqlx::query!(
+        r#"with inserted as (
+             insert into videos (id, owner_id, title, description, url)
+             select new.id, users.id, new.title, new.description, new.url
+             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+                  as new (id, owner_id, title, description, url)
+             join users on users.id = new.owner_id
+             returning id, owner_id, created_at, updated_at
+         )
+         select inserted.id as "id!", users.name as owner_name,
+                inserted.created_at as "created_at!", updated_at as "updated_at!"
+         from inserted join users on users.id = owner_id"#,
+        &turn.iter().map(|adding| adding.id).collect::<Vec<_>>(),
+        &turn.iter().map(|adding| adding.owner).collect::<Vec<_>>(),
+        &column(|adding| &adding.video.title),
+        &column(|adding| &adding.video.description),
+        &column(|adding| &adding.video.url),
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    let mut inserted: HashMap<Uuid, _> = inserted.into_iter().map(|row| (row.id, row)).collect();
+    let mut videos = Vec::with_capacity(turn.len());
+    let mut events = Vec::with_capacity(turn.len());
+    for Adding { id, owner, video, trace } in turn {
+        let Some(row) = inserted.remove(&id) else {
+            videos.push(Err(Problem::unauthorized("The account is gone")));
+            continue;
+        };
+        let video = Video {
+            id,
+            title: video.title,
+            description: video.description,
+            url: video.url,
+            owner: Owner { id: owner, name: row.owner_name },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        let event = NewEvent::new(crate::TOPIC, id, &video, Some(trace.to_string()));
+        events.push(event.map_err(|error| Problem::internal(&error))?);
+        videos.push(Ok(video));
+    }
+    outbox::append(&mut transaction, &events).await?;
+    transaction.commit().await?;
+    connection.keep();
+    Ok(videos)
+}
+
+fn gave_up() -> Problem {
+    Problem::internal(&"the work of a turn ended without an answer")
+}
+
+/// One page as JSON, newest first.
+pub(super) async fn list(state: &State, selection: Selection) -> Result<Bytes, Problem> {
+    let work = {
+        let (state, selection) = (state.clone(), selection.clone());
+        move |turn: Vec<()>| {
+            let (state, selection) = (state.clone(), selection.clone());
+            async move { vec![page(&state.database, &selection).await; turn.len()] }
+        }
+    };
+    state.videos.lists.ask(selection, (), usize::MAX, work).await.unwrap_or_else(|| Err(gave_up()))
+}
+
+async fn page(database: &Database, selection: &Selection) -> Result<Bytes, Problem> {
     // One more than asked for tells whether there is a next page.
     let limit = i64::from(selection.limit) + 1;
     // The greatest UUID is after every video.
     let before = selection.before.unwrap_or(Uuid::max());
     let mut connection = database.take().await?;
-    let rows = match selection.pattern {
+    let rows = match &selection.pattern {
         None => {
             sqlx::query_as!(
                 Row,
@@ -117,7 +199,8 @@ pub(super) async fn list(database: &Database, selection: Selection) -> Result<Pa
     let more = rows.len() > usize::from(selection.limit);
     let items: Vec<Video> = rows.into_iter().take(selection.limit.into()).map(Video::from).collect();
     let next_cursor = items.last().filter(|_| more).map(|video| write_cursor(video.id));
-    Ok(Page { items, next_cursor })
+    let page = serde_json::to_vec(&Page { items, next_cursor });
+    page.map(Bytes::from).map_err(|error| Problem::internal(&error))
 }
 
 /// The video with this id.
