@@ -89,7 +89,7 @@ fn write_secrets(path: &Path) -> Result<Vec<&'static str>> {
         }
         // Hexadecimal: it stands in a URL and in an environment file as it is.
         let random = random()?.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        after.push_str(&format!("{name}={prefix}{random}\n"));
+        after.extend([name, "=", prefix, &random, "\n"]);
         made.push(name);
     }
     if !made.is_empty() {
