@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use streamify_backend::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig, Secret};
@@ -14,7 +14,8 @@ use crate::settings::Settings;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     DATABASE_URL=postgres://… KAFKA_BROKERS=localhost:9092 JWT_KEYS=key-1:… streamify serve\n  \
-    STREAMIFY_API_BASE=http://localhost:3001 streamify serve --page --listen 127.0.0.1:3000\n\n\
+    STREAMIFY_API_BASE=http://localhost:3001 streamify serve --page --listen 127.0.0.1:3000\n  \
+    streamify serve --check\n\n\
     The first key of JWT_KEYS signs and all verify: to rotate, put a new one first, and drop the old one\n\
     when its last token has expired. `streamify help environment` lists every variable.")]
 pub(super) struct Arguments {
@@ -27,13 +28,26 @@ pub(super) struct Arguments {
     /// Where /metrics is served [default: nowhere]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "page")]
     metrics_listen: Option<SocketAddr>,
+    /// Run nothing, and ask the server that runs here whether it is ready: a container's health check
+    #[arg(long, conflicts_with = "metrics_listen")]
+    check: bool,
 }
+
+/// How long an answer to `--check` may take: less than a health check's usual time-out.
+const ANSWER: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let settings = context.settings()?;
+    let usual = if arguments.page { settings.server.page_listen } else { settings.server.listen };
+    let address = arguments.listen.unwrap_or(usual);
+    if arguments.check {
+        // The page depends on nothing: it is ready as soon as it answers.
+        check(address, if arguments.page { "/health/live" } else { "/health/ready" }).await?;
+        return Ok(Outcome::Done);
+    }
     start_log(settings)?;
     if arguments.page {
-        let listener = bind(arguments.listen.unwrap_or(settings.server.page_listen)).await?;
+        let listener = bind(address).await?;
         let page = PageConfig { api_base: settings.server.api_base.clone() };
         served(streamify_backend::serve_page(page, listener, context.interrupt.clone()).await)?;
         return Ok(Outcome::Done);
@@ -43,9 +57,35 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let listeners = Listeners { api: bind(arguments.listen.unwrap_or(settings.server.listen)).await?, metrics };
+    let listeners = Listeners { api: bind(address).await?, metrics };
     served(streamify_backend::serve(config, listeners, context.interrupt.clone()).await)?;
     Ok(Outcome::Done)
+}
+
+/// Asks a server on this machine; images without a shell have no other client than this program.
+async fn check(listens: SocketAddr, path: &str) -> Result<()> {
+    let mut address = listens;
+    if address.ip().is_unspecified() {
+        address.set_ip(match listens {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    let url = format!("http://{address}{path}");
+    let asked = async {
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build()?;
+        let response = client.get(&url).send().await?;
+        Ok::<_, reqwest::Error>((response.status(), response.text().await?))
+    };
+    let (status, text) = asked.await.map_err(|error| {
+        Failure::failed(format!("nothing answers at {url}"))
+            .because(&error)
+            .hint("STREAMIFY_LISTEN and STREAMIFY_PAGE_LISTEN say where it is looked for, or --listen.")
+    })?;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("{url} is not ready: it answers {status}")).cause(text))
 }
 
 fn served(result: std::result::Result<(), streamify_backend::Error>) -> Result<()> {
