@@ -25,6 +25,12 @@ pub struct File {
     pub database: Database,
     /// Kafka.
     pub kafka: Kafka,
+    /// What `streamify image` builds. `app`, this program itself, is always there.
+    pub images: BTreeMap<String, super::ship::Image>,
+    /// What `streamify deploy` rolls out.
+    pub services: BTreeMap<String, super::ship::ShippedService>,
+    /// Where to, by name. `local`, a Docker host, is always there.
+    pub environments: BTreeMap<String, super::ship::Environment>,
 }
 
 /// The local stack.

@@ -4,6 +4,7 @@
 
 mod environment;
 mod file;
+mod ship;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,10 @@ use crate::failure::{Failure, Result};
 
 pub use environment::{Environment, VARIABLES};
 pub use file::{FILE_NAME, File, find as find_file, read as read_file};
+pub use ship::{
+    APP_IMAGE, Architecture, Compression, Deploy, EnvironmentSettings, Image, Migration, RollbackOn, ServiceSettings,
+    ShipSettings, Store, Strategy, Target,
+};
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -165,6 +170,7 @@ pub struct Settings {
     pub server: ServerSettings,
     pub database: DatabaseSettings,
     pub kafka: KafkaSettings,
+    pub ship: ShipSettings,
     /// The environment that the rest came from, for what is not a setting: `PATH`, `HOME`, `JAVA_HOME`.
     pub environment: Environment,
     resolved: Vec<Resolved>,
@@ -388,6 +394,11 @@ impl Settings {
             topic: layers.value("kafka.topic", None, file.kafka.topic, streamify_backend::TOPIC.to_owned())?,
             properties: file.kafka.properties,
         };
+        let ship = ShipSettings::resolve(file.images, file.services, file.environments)
+            .map_err(|failure| match &path {
+                Some(path) => Failure { message: format!("{}: {}", path.display(), failure.message), ..failure },
+                None => failure,
+            })?;
         let resolved = layers.resolved;
         Ok(Self {
             name,
@@ -397,6 +408,7 @@ impl Settings {
             server,
             database,
             kafka,
+            ship,
             environment: environment.clone(),
             resolved,
         })
