@@ -60,7 +60,14 @@ pub(super) struct Choice {
     #[arg(id = "dev_profile", long = "profile", value_name = "NAME", global = true)]
     active: Vec<String>,
     /// Where it runs: auto (Docker where a daemon answers), docker, embedded
-    #[arg(id = "dev_runtime", long, global = true, value_name = "RUNTIME", value_enum, hide_possible_values = true)]
+    #[arg(
+        id = "dev_runtime",
+        long = "runtime",
+        global = true,
+        value_name = "RUNTIME",
+        value_enum,
+        hide_possible_values = true
+    )]
     runtime: Option<Runtime>,
 }
 
