@@ -73,3 +73,14 @@ fn this_tool_takes_what_compose_made_for_its_own() {
     project.compose(&["up", "--detach", "--wait"]);
     assert_eq!(project.ok(&["exec", "-T", "db", "wc", "-l", "/data/log"]).trim(), "3 /data/log");
 }
+
+#[test]
+fn what_compose_made_anew_is_in_its_place() {
+    let project = Project::new(SHOP);
+    project.up(&[]);
+    let before = project.ids();
+    // Without its plugin nobody could count Compose's own hash: it makes everything anew, once.
+    project.compose(&["up", "--detach", "--wait"]);
+    assert_ne!(project.ids(), before);
+    assert_eq!(project.plan(&[]), "");
+}

@@ -71,6 +71,13 @@ pub(super) struct Choice {
     runtime: Option<Runtime>,
 }
 
+impl Choice {
+    /// It says things that only the Docker runtime knows.
+    fn names_docker(&self) -> bool {
+        !self.files.is_empty() || self.name.is_some()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::Arguments),

@@ -39,7 +39,7 @@ impl Place {
 pub(super) async fn choose(choice: &Choice, context: &Context) -> Result<Chosen> {
     let settings = context.settings()?;
     let wanted = choice.runtime.unwrap_or(settings.dev.runtime);
-    let names_docker = !choice.files.is_empty() || choice.name.is_some();
+    let names_docker = choice.names_docker();
     match wanted {
         Runtime::Embedded if names_docker => {
             Err(Failure::usage("--file and --project-name are for the Docker runtime")

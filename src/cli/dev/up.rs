@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use super::super::{Context, Outcome};
-use super::runtime::{Chosen, choose, embedded_services};
+use super::runtime::{Chosen, Place, choose, embedded_services};
 use super::{docker, logs, ps};
-use crate::failure::{Failure, Result};
-use crate::stack::docker::Pull;
+use crate::failure::{Failure, Kind, Result};
+use crate::settings::Runtime;
+use crate::stack::docker::{Pull, Remains, remains};
 use crate::stack::{Choice, Stack, Wish};
 use crate::terminal::Table;
 
@@ -66,15 +67,39 @@ pub(super) async fn run(arguments: &Arguments, choice: &super::Choice, context: 
                     .hint("On Docker the Compose file says the ports; a variable such as \"${KAFKA_PORT:-9092}:9092\" makes one a choice.")
                     .hint("Or give --runtime embedded."));
             }
-            docker::up::run(arguments, &place, choice, context).await
+            match docker::up::run(arguments, &place, choice, context).await {
+                Err(failure) if can_do_without(&failure, &place, choice, context).await => {
+                    let why = failure.causes.first().unwrap_or(&failure.message);
+                    context.terminal.report().warning(&format!(
+                        "the images can't be had here ({why}); going on with the embedded runtime, which needs none; \
+                         --runtime docker insists"
+                    ));
+                    embedded(arguments, context).await
+                }
+                other => other,
+            }
         }
         Chosen::Embedded => embedded(arguments, context).await,
     }
 }
 
+/// Whether the other runtime may stand in: Docker was not asked for, a registry can't be reached, and the project has
+/// nothing on Docker that would then be missed.
+async fn can_do_without(failure: &Failure, place: &Place, choice: &super::Choice, context: &Context) -> bool {
+    let is_auto = context.settings().is_ok_and(|settings| {
+        choice.runtime.unwrap_or(settings.dev.runtime) == Runtime::Auto && !choice.names_docker()
+    });
+    let has_nothing = |remains: &Remains| remains.is_down() && remains.volumes.is_empty();
+    is_auto
+        && failure.kind == Kind::Unreachable
+        && remains(&place.engine, &place.name).await.is_ok_and(|found| has_nothing(&found))
+}
+
 async fn embedded(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    if arguments.build {
+        context.terminal.report().note("--build: the embedded runtime has no images to build");
+    }
     let docker_only = [
-        (arguments.build, "--build"),
         (arguments.pull.is_some(), "--pull"),
         (arguments.force_recreate, "--force-recreate"),
         (arguments.no_deps, "--no-deps"),

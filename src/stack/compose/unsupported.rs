@@ -5,7 +5,7 @@ use super::model::{MountKind, NoteKind, Project};
 use super::tree::{Map, Node};
 
 /// Keys of a service that nothing carries out, with the reason.
-const KEYS: [(&[&str], &str); 14] = [
+const KEYS: [(&[&str], &str); 13] = [
     (&["credential_spec"], "only Windows containers have it"),
     (&["isolation"], "only Windows containers have it"),
     (&["provider"], "programs that provide services are not run"),
@@ -19,7 +19,6 @@ const KEYS: [(&[&str], &str); 14] = [
     (&["deploy", "rollback_config"], "an update replaces one container after another"),
     (&["deploy", "labels"], "they are a cluster's labels; containers have `labels`"),
     (&["build", "entitlements"], "the builder does not ask for them"),
-    (&["blkio_config"], "the limits of block devices are not set"),
 ];
 
 /// Notes whatever a finished document has of it.

@@ -82,13 +82,15 @@ impl<'a> Works<'a> {
             return Err(failure);
         }
         // What only goes away goes first: its names and ports may be needed.
-        let (removals, rest): (Vec<&Step>, Vec<&Step>) =
-            rest.into_iter().partition(|step| matches!(step.action, Action::Remove | Action::Rename));
-        let removed: FuturesUnordered<_> = removals.into_iter().map(|step| self.clear(step)).collect();
-        let failed: Vec<Failure> = removed.filter_map(|result| async { result.err() }).collect().await;
-        if let Some(failure) = failed.into_iter().next() {
-            return Err(failure);
+        for action in [Action::Remove, Action::Rename] {
+            let cleared: FuturesUnordered<_> =
+                rest.iter().filter(|step| step.action == action).map(|step| self.clear(step)).collect();
+            let failed: Vec<Failure> = cleared.filter_map(|result| async { result.err() }).collect().await;
+            if let Some(failure) = failed.into_iter().next() {
+                return Err(failure);
+            }
         }
+        let rest = rest.into_iter().filter(|step| !matches!(step.action, Action::Remove | Action::Rename));
         let mut by_service: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
         for step in rest {
             by_service.entry(step.service().unwrap_or_default()).or_default().push(step);
@@ -120,9 +122,9 @@ impl<'a> Works<'a> {
         let Subject::Container { there: Some(there), .. } = &step.subject else { return Ok(()) };
         let begun = Instant::now();
         if step.action == Action::Rename {
-            let name = there.labels.get(labels::REPLACE).cloned().unwrap_or_default();
-            self.rename(&there.id, &name).await?;
-            self.report.finished(&short(self.project, &name), "took its place", begun.elapsed());
+            let name = there.was_to_be().unwrap_or(&there.name);
+            self.rename(&there.id, name).await?;
+            self.report.finished(&short(self.project, name), "took its place", begun.elapsed());
             return Ok(());
         }
         let name = short(self.project, &there.name);
@@ -227,7 +229,7 @@ impl<'a> Works<'a> {
     }
 
     /// Whether the container will have a health check: the file's, or the image's where the file says nothing.
-    fn has_check(&self, blueprint: &Blueprint) -> bool {
+    pub(super) fn has_check(&self, blueprint: &Blueprint) -> bool {
         let own = blueprint.body.healthcheck.as_ref().and_then(|check| check.test.as_ref());
         match own.and_then(|test| test.first()) {
             Some(first) => first != "NONE",
@@ -292,7 +294,7 @@ impl<'a> Works<'a> {
     }
 
     /// Waits for a container's health, and meanwhile runs its check by hand, unless another waiter does already.
-    async fn sooner<T>(&self, id: &str, reached: impl Future<Output = T>) -> T {
+    pub(super) async fn sooner<T>(&self, id: &str, reached: impl Future<Output = T>) -> T {
         let mut reached = std::pin::pin!(reached);
         let is_first = self.probed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
         if is_first {

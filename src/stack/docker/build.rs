@@ -11,8 +11,9 @@ use futures_util::StreamExt;
 
 use super::engine::{Engine, OrSay, failure};
 use super::ignore::Ignored;
+use super::images::is_network_trouble;
 use super::{buildkit, credentials, labels};
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Kind, OrFail, Result};
 use crate::report::{Event, Report};
 use crate::settings::Environment;
 use crate::stack::compose::model::{Build, Project, Service};
@@ -95,6 +96,11 @@ pub(super) async fn build(
                 .any(|cause| cause.contains("requires BuildKit") || cause.contains("the --mount option"))
             {
                 said = said.hint("Install Docker's buildx plugin: apt-get install docker-buildx-plugin");
+            }
+            // A base image that can't be asked for; what a step of the build itself could not reach is another matter.
+            let is_base = lines.last().is_none_or(|line| line.contains(" FROM ") || line.contains(" : FROM"));
+            if is_base && said.causes.iter().any(|cause| is_network_trouble(&cause.to_lowercase())) {
+                said.kind = Kind::Unreachable;
             }
             let tail = lines.iter().rev().take(LAST_LINES).rev().cloned().collect::<Vec<_>>().join("\n");
             if !tail.is_empty() {
@@ -205,6 +211,8 @@ fn pack(folder: &Path, build: &Build, inline: &str, service: &str) -> Result<Vec
     let unreadable = || format!("can't pack the build context {}", folder.display());
     let mut archive = tar::Builder::new(Vec::new());
     archive.follow_symlinks(false);
+    // The engine does not read GNU's sparse entries.
+    archive.sparse(false);
     for path in ignored.walk(folder)? {
         let relative = path.strip_prefix(folder).unwrap_or(&path);
         archive.append_path_with_name(&path, relative).or_fail(unreadable)?;

@@ -12,7 +12,7 @@ use super::credentials;
 use super::engine::{Engine, failure};
 use super::plan::{Action, Step, Subject};
 use super::stack::Stack;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::report::{Event, Report, Unit};
 use crate::settings::Environment;
 
@@ -144,7 +144,20 @@ fn explain(failure: Failure, registry: &str, platform: &str, is_known: bool) -> 
         failure.hint(format!("{host} {why}, or the image does not exist: `docker login {host}`, or check its name."))
     } else if has(&["manifest unknown", "not found", "does not exist", "invalid reference", "name unknown"]) {
         failure.hint("There is no such image: check its name and tag in the Compose file.")
-    } else if has(&[
+    } else if is_network_trouble(&said) {
+        Failure { kind: Kind::Unreachable, ..failure }
+            .hint(format!("The daemon can't reach {host}: check the network, the proxy and the DNS of the daemon."))
+    } else if has(&["x509", "certificate"]) {
+        failure
+            .hint(format!("The daemon does not trust {host}: give it the certificate in /etc/docker/certs.d/{host}."))
+    } else {
+        failure
+    }
+}
+
+/// Whether words of the engine, in lower case, mean that a registry was not reached at all.
+pub(super) fn is_network_trouble(said: &str) -> bool {
+    let words = [
         "no such host",
         "timeout",
         "i/o",
@@ -154,14 +167,9 @@ fn explain(failure: Failure, registry: &str, platform: &str, is_known: bool) -> 
         "eof",
         "server misbehaving",
         "temporary failure",
-    ]) {
-        failure.hint(format!("The daemon can't reach {host}: check the network, the proxy and the DNS of the daemon."))
-    } else if has(&["x509", "certificate"]) {
-        failure
-            .hint(format!("The daemon does not trust {host}: give it the certificate in /etc/docker/certs.d/{host}."))
-    } else {
-        failure
-    }
+        "request canceled while waiting for connection",
+    ];
+    words.iter().any(|word| said.contains(word))
 }
 
 #[cfg(test)]

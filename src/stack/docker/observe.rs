@@ -174,9 +174,18 @@ impl Container {
         }
     }
 
-    /// It was made to take another one's place, and never did: the run that made it was interrupted.
-    pub(super) fn is_left_over(&self) -> bool {
-        self.labels.get(labels::REPLACE).is_some_and(|replaced| *replaced != self.name)
+    /// The name of the one whose place it was made to take. It never did: the run that made it was interrupted, and it
+    /// has the name that both this program and Compose give it meanwhile, `ID_NAME` with the other one's id.
+    pub(super) fn was_to_be(&self) -> Option<&str> {
+        let (id, name) = self.name.split_once('_')?;
+        let is_id = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // The label alone says nothing: it stays on a container that has taken the place.
+        (is_id && self.labels.contains_key(labels::REPLACE)).then_some(name)
+    }
+
+    /// It runs, and its health check, where it has one, agrees.
+    pub(super) fn is_good(&self) -> bool {
+        self.state.phase == Phase::Running && matches!(self.state.health, None | Some(Health::Healthy))
     }
 }
 
@@ -197,9 +206,9 @@ pub(super) struct Observed {
 impl Observed {
     /// The containers of a service, by number, without one-off and left-over ones.
     pub(super) fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Container> {
-        self.containers
-            .iter()
-            .filter(move |container| container.service == service && !container.one_off && !container.is_left_over())
+        self.containers.iter().filter(move |container| {
+            container.service == service && !container.one_off && container.was_to_be().is_none()
+        })
     }
 }
 

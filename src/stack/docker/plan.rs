@@ -234,23 +234,11 @@ fn containers<'a>(
             .cause(format!("they would all be called {}", service.container_name))
             .hint("Leave `container_name` out."));
     }
-    // What an interrupted run left: a replacement that never took its place.
-    let left_over: Vec<&Container> = observed
-        .containers
-        .iter()
-        .filter(|container| container.service == service.name && !container.one_off && container.is_left_over())
-        .collect();
     let mut there: Vec<Container> = observed.of_service(&service.name).cloned().collect();
-    for container in left_over {
-        if there.iter().any(|other| other.number == container.number) {
-            let reason = "an update that was interrupted left it; the one that it was to replace is there";
-            plan.steps.push(container_step(Action::Remove, &container.name, reason, None, Some(container)));
-        } else {
-            let name = container.labels.get(super::labels::REPLACE).cloned().unwrap_or_default();
-            let reason = format!("an update that was interrupted left it; it becomes {name}");
-            let step = container_step(Action::Rename, &container.name, reason, None, Some(container));
-            plan.steps.push(step);
-            there.push(Container { name, ..container.clone() });
+    let of_it = |container: &&Container| container.service == service.name && !container.one_off;
+    for container in observed.containers.iter().filter(of_it) {
+        if let Some(name) = container.was_to_be() {
+            left_over(container, name, &mut there, plan);
         }
     }
     there.sort_by_key(|container| container.number);
@@ -306,6 +294,29 @@ fn containers<'a>(
         }
     }
     Ok(())
+}
+
+/// A replacement that never took its place, which an interrupted run left. It takes it now where the one before it is
+/// gone or was stopped for it; else it goes away.
+fn left_over(container: &Container, name: &str, there: &mut Vec<Container>, plan: &mut Plan) {
+    let before = there.iter().position(|other| other.number == container.number);
+    let mut add = |action, reason: String, container: &Container| {
+        plan.steps.push(container_step(action, &container.name, reason, None, Some(container)));
+    };
+    match before {
+        Some(index) if !(container.is_good() && there[index].state.phase == Phase::Exited) => {
+            let reason = "an update that was interrupted left it; the one that it was to replace is there";
+            add(Action::Remove, reason.into(), container);
+            return;
+        }
+        Some(index) => {
+            let old = there.remove(index);
+            add(Action::Remove, format!("an update that was interrupted stopped it; {} runs", container.name), &old);
+        }
+        None => {}
+    }
+    add(Action::Rename, format!("an update that was interrupted left it; it becomes {name}"), container);
+    there.push(Container { name: name.to_owned(), ..container.clone() });
 }
 
 /// Somebody waits for it to have ended well, and it has: running it again would do its work twice.

@@ -120,18 +120,40 @@ fn what_an_interrupted_update_left_is_removed_or_takes_its_place() {
     let project = project(FILE);
     let mut there = observed(&project);
     let mut replacement = there.containers.iter().find(|container| container.service == "db").unwrap().clone();
-    replacement.name = "id-of-db_shop-db-1".into();
+    replacement.name = "0123456789ab_shop-db-1".into();
     replacement.id = "id-of-new".into();
     replacement.state = State::default();
     replacement.labels.insert(labels::REPLACE.into(), "shop-db-1".into());
     there.containers.push(replacement);
     let only = Wishes { services: vec!["db".into()], ..Wishes::default() };
-    insta::assert_snapshot!(text(&planned(&project, &only, &there)), @"remove container id-of-db_shop-db-1: an update that was interrupted left it; the one that it was to replace is there");
+    insta::assert_snapshot!(text(&planned(&project, &only, &there)), @"remove container 0123456789ab_shop-db-1: an update that was interrupted left it; the one that it was to replace is there");
+    // It runs, and the other one was stopped for it.
+    let state = |phase| State { phase, ..State::default() };
+    let mut done = there.clone();
+    for container in &mut done.containers {
+        if container.service == "db" {
+            container.state = state(if container.id == "id-of-new" { Phase::Running } else { Phase::Exited });
+        }
+    }
+    insta::assert_snapshot!(text(&planned(&project, &only, &done)), @r"
+    remove container shop-db-1: an update that was interrupted stopped it; 0123456789ab_shop-db-1 runs
+    rename container 0123456789ab_shop-db-1: an update that was interrupted left it; it becomes shop-db-1
+    ");
     there.containers.retain(|container| container.id != "id-of-db");
     insta::assert_snapshot!(text(&planned(&project, &only, &there)), @r"
-    rename container id-of-db_shop-db-1: an update that was interrupted left it; it becomes shop-db-1
+    rename container 0123456789ab_shop-db-1: an update that was interrupted left it; it becomes shop-db-1
     start container shop-db-1: it was made but never started
     ");
+}
+
+#[test]
+fn a_container_that_compose_made_anew_has_its_place() {
+    let project = project(FILE);
+    let mut there = observed(&project);
+    for container in &mut there.containers {
+        container.labels.insert(labels::REPLACE.into(), format!("{}-1", container.service));
+    }
+    assert_eq!(text(&planned(&project, &Wishes::default(), &there)), "");
 }
 
 #[test]

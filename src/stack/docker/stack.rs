@@ -56,7 +56,7 @@ impl<'a> Stack<'a> {
         Self { engine, project, environment }
     }
 
-    fn references(&self, wishes: &Wishes) -> Result<BTreeSet<String>> {
+    pub(super) fn references(&self, wishes: &Wishes) -> Result<BTreeSet<String>> {
         Ok(selection(self.project, wishes)?.into_iter().map(|service| self.project.image(service)).collect())
     }
 
@@ -89,21 +89,38 @@ impl<'a> Stack<'a> {
         }
         changed |= !plan.steps.is_empty();
         let unchanged = self.unchanged(&plan, &observed, wishes)?;
+        let works = self.works(&plan.steps, &mut observed, wishes, report).await?;
+        within(limit, works.apply(&plan, &unchanged)).await?;
+        Ok(changed)
+    }
+
+    /// What carries steps out, ready to begin.
+    pub(super) async fn works<'b>(
+        &'b self,
+        steps: &[Step],
+        observed: &mut Observed,
+        wishes: &Wishes,
+        report: &'b dyn Report,
+    ) -> Result<Works<'b>> {
         let tracker = Tracker::start(self.engine, &self.project.name, &observed.containers);
         let mut works = Works::new(self.engine, self.project, tracker, report);
-        if plan.steps.iter().any(|step| matches!(step.action, Action::Create | Action::Recreate)) {
+        if steps.iter().any(|step| matches!(step.action, Action::Create | Action::Recreate)) {
             works.hashes = super::peer::hashes(self.project, self.environment).await;
         }
         works.images = std::mem::take(&mut observed.images);
         let selected: BTreeSet<&str> =
             selection(self.project, wishes)?.into_iter().map(|service| service.name.as_str()).collect();
         works.leave_out(|name| selected.contains(name), &observed.containers);
-        within(limit, works.apply(&plan, &unchanged)).await?;
-        Ok(changed)
+        Ok(works)
     }
 
     /// The containers that stay as they are, by service; every selected service is among the keys.
-    fn unchanged(&self, plan: &Plan, observed: &Observed, wishes: &Wishes) -> Result<BTreeMap<String, Vec<Container>>> {
+    pub(super) fn unchanged(
+        &self,
+        plan: &Plan,
+        observed: &Observed,
+        wishes: &Wishes,
+    ) -> Result<BTreeMap<String, Vec<Container>>> {
         let touched: BTreeSet<&str> = plan
             .steps
             .iter()

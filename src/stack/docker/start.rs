@@ -33,7 +33,7 @@ impl Works<'_> {
         Ok(new)
     }
 
-    async fn start(&self, id: &str, service: &str, name: &str, has_check: bool) -> Result<()> {
+    pub(super) async fn start(&self, id: &str, service: &str, name: &str, has_check: bool) -> Result<()> {
         self.report.doing(name, "starting");
         self.tracker.starting(id, has_check);
         let slot = self.slots.acquire().await;
