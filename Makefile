@@ -3,18 +3,20 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-tests page build up down check deny test test-page test-rust test-browser test-fuzz bench
+.PHONY: help setup setup-tests page build up down check deny test test-page test-rust test-browser test-docker test-fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-up: build ## Build everything and bring the whole app up, detached
-	target/release/streamify dev up --detach
+up: build ## Build everything and bring the whole app up, detached: on Docker where a daemon answers
+	@[ -f .env ] || target/release/streamify --quiet init --secrets
+	@scripts/image-binary.sh
+	STREAMIFY_DOCKERFILE=templates/Dockerfile.binary target/release/streamify dev up --detach --build
 
 down: ## Stop the app; its data stays
 	target/release/streamify dev down
 
-test: setup-tests check deny test-page test-rust test-browser test-fuzz ## Everything that must hold before a change lands
+test: setup-tests check deny test-page test-rust test-browser test-docker test-fuzz ## Everything that must hold before a change lands
 
 setup: ## Install what the app needs, where that is allowed
 	@scripts/setup.sh
@@ -45,6 +47,10 @@ test-rust: page ## Unit and integration tests, on real services
 test-browser: page ## The story in a real browser
 	cargo build --quiet
 	tests/e2e/run.sh
+
+test-docker: page ## The story in a real browser, on the Docker runtime
+	cargo build --quiet
+	tests/e2e/docker.sh
 
 test-fuzz: page ## The API fuzzed from its OpenAPI document
 	cargo build --quiet

@@ -4,7 +4,9 @@
 
 mod completions;
 mod config;
+mod deploy;
 mod dev;
+mod docker_host;
 mod help;
 mod init;
 mod kafka;
@@ -106,6 +108,9 @@ enum Command {
     Serve(serve::Arguments),
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
+    Deploy(deploy::Arguments),
+    Rollback(deploy::RollbackArguments),
+    History(deploy::HistoryArguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -193,6 +198,9 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
+        Command::Deploy(arguments) => on_threads(deploy::run(&arguments, context), context),
+        Command::Rollback(arguments) => on_threads(deploy::rollback(&arguments, context), context),
+        Command::History(arguments) => on_threads(deploy::history(&arguments, context), context),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The Docker runtime, on a real daemon.
 
+mod app;
 mod commands;
 mod failures;
 mod interop;
 mod lifecycle;
+mod rollout;
 mod support;

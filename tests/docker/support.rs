@@ -197,7 +197,7 @@ impl Drop for Project<'_> {
 }
 
 /// The program, built once.
-fn compose() -> &'static str {
+pub fn compose() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/compose-peer.sh");

@@ -2,10 +2,10 @@
 # Fuzzes the HTTP API from its own OpenAPI document, on a stack that is taken away at the end.
 set -euo pipefail
 cd "$(dirname "$0")"
+export STREAMIFY_RUNTIME=embedded
 . ../support/stack.sh
 version=4.32.5
 export STREAMIFY_LOGINS_PER_MINUTE=1000000
-export STREAMIFY_RUNTIME=embedded
 
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/streamify/schemathesis-$version
 if [ ! -x "$tools/bin/st" ]; then
@@ -15,7 +15,7 @@ if [ ! -x "$tools/bin/st" ]; then
   "$tools/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version" || { rm -rf "$tools"; exit 1; }
 fi
 
-"$binary" -C "$project" dev up backend --detach --port auto
+dev up backend --detach --port auto
 api=$(address backend)
 
 account='{"email": "fuzz@example.com", "password": "long enough", "name": "Fuzz"}'

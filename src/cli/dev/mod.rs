@@ -23,6 +23,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+pub(super) use runtime::{Place, docker_place};
+
 use super::{Context, Outcome, on_threads};
 use crate::failure::{Failure, Result};
 use crate::settings::Runtime;
@@ -42,7 +44,7 @@ pub(super) struct Arguments {
 }
 
 /// Which stack is meant.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct Choice {
     /// A Compose file; several are merged in their order [default: compose.yaml or docker-compose.yml, here or above]
     #[arg(id = "dev_file", short = 'f', long = "file", value_name = "FILE")]

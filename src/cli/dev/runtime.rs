@@ -17,17 +17,17 @@ pub(super) enum Chosen {
 }
 
 /// A project on a daemon.
-pub(super) struct Place {
-    pub(super) engine: Engine,
+pub(in crate::cli) struct Place {
+    pub(in crate::cli) engine: Engine,
     /// The project's name: what its labels say.
-    pub(super) name: String,
+    pub(in crate::cli) name: String,
     /// None: there is no Compose file here; what carries the name can still be looked at and taken down.
     project: Option<Project>,
 }
 
 impl Place {
     /// The project, for commands that need its file.
-    pub(super) fn project(&self) -> Result<&Project> {
+    pub(in crate::cli) fn project(&self) -> Result<&Project> {
         self.project.as_ref().ok_or_else(|| {
             Failure::usage("there is no Compose file here or in a folder above")
                 .hint("Name it: `streamify dev -f FILE …`, or run this in the project's folder.")
@@ -90,6 +90,11 @@ impl Place {
         let request = compose::Request { services: names.to_vec(), ..request(choice, context.settings()?) };
         compose::load(&request).map(Cow::Owned)
     }
+}
+
+/// The project here on Docker, for commands that deploy it.
+pub(in crate::cli) async fn docker_place(context: &Context) -> Result<Place> {
+    place(&Choice::default(), context).await
 }
 
 async fn place(choice: &Choice, context: &Context) -> Result<Place> {

@@ -29,7 +29,7 @@ pub struct Entry {
     pub status: String,
     pub image: String,
     pub ports: Vec<PublishedPort>,
-    /// How this machine reaches its first port.
+    /// How this machine reaches its first port: what can be opened in a browser is an address for one.
     pub address: Option<String>,
     pub created: Option<Timestamp>,
     pub one_off: bool,
@@ -42,7 +42,14 @@ impl Entry {
         let address = first.map(|port| {
             let host =
                 if matches!(port.host_ip.as_str(), "" | "0.0.0.0" | "::" | "127.0.0.1") { host } else { &port.host_ip };
-            format!("{host}:{}", port.host_port)
+            // Databases and brokers are no web pages; a wrong scheme would only mislead.
+            let is_web = matches!(port.container_port, 80 | 3000..=3999 | 5000 | 5173 | 8000..=8999);
+            let scheme = match port.container_port {
+                443 | 8443 => "https://",
+                _ if is_web => "http://",
+                _ => "",
+            };
+            format!("{scheme}{host}:{}", port.host_port)
         });
         Self {
             address,

@@ -118,7 +118,7 @@ pub(super) async fn pull(
 }
 
 /// The name and the tag or digest; `latest` where there is neither.
-fn split(reference: &str) -> (&str, &str) {
+pub(super) fn split(reference: &str) -> (&str, &str) {
     if let Some((name, digest)) = reference.split_once('@') {
         return (name, digest);
     }

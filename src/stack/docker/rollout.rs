@@ -243,11 +243,18 @@ impl Works<'_> {
         if !has_check {
             self.report.warning(&format!("{name} has no health check: it counts as healthy as soon as it runs"));
         }
-        let goal = if has_check {
-            Goal::healthy(self.project, &blueprint.service)
-        } else {
-            Goal::of(self.project, &blueprint.service)
-        };
+        self.until_healthy(id, full_name, &blueprint.service, has_check, begun).await
+    }
+
+    async fn until_healthy(
+        &self,
+        id: &str,
+        full_name: &str,
+        service: &str,
+        has_check: bool,
+        begun: Instant,
+    ) -> Result<()> {
+        let goal = if has_check { Goal::healthy(self.project, service) } else { Goal::of(self.project, service) };
         self.sooner(id, settle(self, id, full_name, goal, Some(begun))).await
     }
 
@@ -307,11 +314,15 @@ impl Works<'_> {
         if old.state.phase == Phase::Running {
             return Ok(());
         }
-        self.tracker.starting(&old.id, old.state.health.is_some());
+        let found = self.engine.docker.inspect_container(&old.id, None).await;
+        let found = found.or_say(|| format!("can't look at {}", old.name))?;
+        let check = found.config.and_then(|config| config.healthcheck?.test?.into_iter().next());
+        let has_check = check.is_some_and(|first| first != "NONE");
+        self.tracker.starting(&old.id, has_check);
         let started = self.engine.docker.start_container(&old.id, None::<StartContainerOptions>).await;
         started.or_say(|| format!("can't start {} again", old.name))?;
         self.tracker.started(&old.id);
-        settle(self, &old.id, &old.name, Goal::of(self.project, &old.service), Some(begun)).await
+        self.until_healthy(&old.id, &old.name, &old.service, has_check, begun).await
     }
 
     /// The old containers as they are now, each with its replacement as far as there is one.

@@ -17,7 +17,7 @@ pub(in crate::cli::dev) async fn show(place: &Place, all: bool, context: &Contex
                 table.row([
                     paint.strong(&entry.service),
                     state(entry, paint),
-                    entry.address.clone().map(|address| with_scheme(entry, address)).unwrap_or_default(),
+                    entry.address.clone().unwrap_or_default(),
                     entry.container.clone(),
                     entry.status.clone(),
                     entry.image.clone(),
@@ -27,15 +27,6 @@ pub(in crate::cli::dev) async fn show(place: &Place, all: bool, context: &Contex
         },
         &entries,
     )
-}
-
-/// Databases and brokers are no web pages; a wrong scheme would only mislead.
-fn with_scheme(entry: &Entry, address: String) -> String {
-    let is_web = entry
-        .ports
-        .iter()
-        .any(|port| matches!(port.container_port, 80 | 443 | 3000..=3999 | 5000 | 5173 | 8000..=8999));
-    if is_web { format!("http://{address}") } else { address }
 }
 
 fn state(entry: &Entry, paint: Paint) -> String {
