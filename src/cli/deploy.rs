@@ -78,7 +78,7 @@ pub(super) async fn rollback(arguments: &RollbackArguments, context: &Context) -
     docker_host::rollback(&environment, &Wish { dry_run: arguments.dry_run, timeout, ..Wish::default() }, context).await
 }
 
-pub(super) async fn history(arguments: &HistoryArguments, context: &Context) -> Result<Outcome> {
+pub(super) fn history(arguments: &HistoryArguments, context: &Context) -> Result<Outcome> {
     let settings = context.settings()?;
     only_docker(settings.ship.environment(&arguments.environment, &settings.name)?.target)?;
     docker_host::history(context)

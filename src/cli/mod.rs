@@ -200,7 +200,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
         Command::Deploy(arguments) => on_threads(deploy::run(&arguments, context), context),
         Command::Rollback(arguments) => on_threads(deploy::rollback(&arguments, context), context),
-        Command::History(arguments) => on_threads(deploy::history(&arguments, context), context),
+        Command::History(arguments) => deploy::history(&arguments, context),
     }
 }
 

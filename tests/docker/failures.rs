@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use super::support::{Project, err};
+use crate::support::process::free_port;
 
 #[test]
 fn trouble_shows_its_reason_at_once_and_the_others_come_up() {
@@ -71,7 +72,7 @@ fn an_image_that_can_not_be_had_says_why() {
     let project = Project::new("services: {a: {image: '127.0.0.1:9/team/app:1'}}\n");
     let output = project.run(&["up", "--detach"]);
     let text = err(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(4), "{text}");
     assert!(text.contains("can't pull 127.0.0.1:9/team/app:1") && text.contains("can't reach 127.0.0.1:9"), "{text}");
     let output = project.run(&["up", "--detach", "--pull", "never"]);
     assert!(err(&output).contains("must not be pulled"), "{}", err(&output));
@@ -102,4 +103,24 @@ fn a_wait_that_runs_out_says_so_and_up_goes_on() {
         (project.entry("slow-1")["health"].clone(), project.entry("slow-1")["id"].clone()),
         ("healthy".into(), id)
     );
+}
+
+#[test]
+fn images_that_cannot_be_had_are_not_needed_where_docker_was_not_asked_for() {
+    // Nothing listens there, so this registry can't be reached, wherever the test runs.
+    let project = Project::new("services: {postgres: {image: '127.0.0.1:9/postgres:17'}}\n");
+    let ports = format!("dev: {{ports: {{postgres: {}}}}}\n", free_port());
+    std::fs::write(project.path().join("streamify.yaml"), ports).unwrap();
+    let run =
+        |words: &[&str], runtime: &str| project.command(words).env("STREAMIFY_RUNTIME", runtime).output().unwrap();
+    let asked = run(&["up", "--detach"], "docker");
+    assert_eq!(asked.status.code(), Some(4), "{}", err(&asked));
+    assert!(err(&asked).contains("can't reach 127.0.0.1:9"), "{}", err(&asked));
+
+    let output = run(&["up", "--detach", "--build", "postgres"], "auto");
+    let (shown, said) = (String::from_utf8_lossy(&output.stdout).into_owned(), err(&output));
+    run(&["down"], "auto");
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("going on with the embedded runtime").count(), 1, "{said}");
+    assert!(shown.contains("postgres") && shown.contains("healthy"), "{shown}");
 }
