@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::events::on_both_kinds;
@@ -88,7 +89,16 @@ async fn a_killed_backend_loses_nothing_that_it_has_accepted() {
             })
         })
         .collect();
-    let following = tokio::spawn(collect(api, |titles| titles.len() == 400));
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let begun = Arc::clone(&has_begun);
+    let following = tokio::spawn(collect(api, move |titles| {
+        begun.fetch_or(!titles.is_empty(), Ordering::Relaxed);
+        titles.len() == 400
+    }));
+    // Who has not been told of anything yet has nothing to go on from.
+    while !has_begun.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(700)).await;
         program.kill();

@@ -51,7 +51,7 @@ fn a_port_in_use_is_named_with_its_holder_before_anything_is_made() {
     assert_eq!(project.remains(), 0, "nothing was made");
     drop(listener);
     // Another project's container is named as such.
-    let port = crate::support::process::free_port();
+    let port = free_port();
     project.write(&file(port));
     project.up(&[]);
     let other = Project::new(&file(port));

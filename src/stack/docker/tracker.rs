@@ -26,6 +26,17 @@ pub(super) struct Seen {
     pub(super) deaths: u32,
     /// Its check has passed when it was run by hand: enough for who waits for it, before the engine says so.
     pub(super) ready: bool,
+    /// It has a health check; a container that does not run tells nothing of it.
+    has_check: bool,
+    /// It is being started: what a look sees is still its last run.
+    starting: bool,
+}
+
+impl Seen {
+    fn run(&mut self) {
+        self.starting = false;
+        self.state.phase = Phase::Running;
+    }
 }
 
 /// Follows the containers of one project. Dropped, it stops.
@@ -41,7 +52,10 @@ impl Tracker {
         let stop = CancellationToken::new();
         let seen = known
             .iter()
-            .map(|container| (container.id.clone(), Seen { state: container.state, ..Seen::default() }))
+            .map(|container| {
+                let has_check = container.state.health.is_some();
+                (container.id.clone(), Seen { state: container.state, has_check, ..Seen::default() })
+            })
             .collect::<HashMap<_, _>>();
         let tracker = Arc::new(Self {
             seen: Arc::new(Mutex::new(seen)),
@@ -73,14 +87,14 @@ impl Tracker {
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_owned(), Seen { state, ..Seen::default() });
+            .insert(id.to_owned(), Seen { state, has_check, starting: true, ..Seen::default() });
     }
 
     /// Says that the engine has started it; an event that came meanwhile knows better.
     pub(super) fn started(&self, id: &str) {
         change(&self.seen, &self.changes, id, |seen| {
-            if seen.state.phase == Phase::Created {
-                seen.state.phase = Phase::Running;
+            if seen.starting {
+                seen.run();
             }
         });
     }
@@ -88,9 +102,7 @@ impl Tracker {
     /// Says that a restart is over. The end of the run before was part of it, and is no trouble of this one.
     pub(super) fn restarted(&self, id: &str) {
         change(&self.seen, &self.changes, id, |seen| {
-            if seen.state.phase != Phase::Running {
-                seen.state.phase = Phase::Running;
-            }
+            seen.run();
             seen.state.exit_code = None;
             seen.deaths = 0;
         });
@@ -174,9 +186,9 @@ fn take(event: &EventMessage, seen: &Mutex<HashMap<String, Seen>>, changes: &wat
     let exit_code = || actor.attributes.as_ref()?.get("exitCode")?.parse().ok();
     change(seen, changes, id, |seen| match action {
         "start" => {
-            seen.state.phase = Phase::Running;
+            seen.run();
             // A check of an earlier run says nothing of this one.
-            seen.state.health = seen.state.health.map(|_| Health::Starting);
+            seen.state.health = seen.has_check.then_some(Health::Starting);
             seen.ready = false;
         }
         "die" => {
@@ -198,8 +210,8 @@ async fn look_again(engine: &Engine, project: &str, seen: &Mutex<HashMap<String,
     let Ok(found) = containers(engine, project).await else { return };
     for container in found {
         change(seen, changes, &container.id, |seen| {
-            // A look may be older than the last event: only what is started is told anew by it.
-            if seen.state.phase != Phase::Created || container.state.phase != Phase::Created {
+            seen.has_check |= container.state.health.is_some();
+            if !seen.starting {
                 seen.state = container.state;
             }
         });
@@ -214,7 +226,8 @@ mod tests {
 
     #[test]
     fn events_change_what_is_known_and_a_start_forgets_an_old_check() {
-        let seen = Mutex::new(HashMap::new());
+        let known = Seen { has_check: true, ..Seen::default() };
+        let seen = Mutex::new(HashMap::from([("c".to_owned(), known)]));
         let changes = watch::Sender::new(0);
         let tell = |action: &str, attributes: &[(&str, &str)]| {
             let attributes = attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
