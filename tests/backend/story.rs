@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::stack::{Project, eventually};
 use crate::support::api::{Api, video};
-use crate::support::feed::follow_until;
+use crate::support::feed::{follow_until, until_followed};
 
 const VIDEOS: usize = 2_000;
 const WORKERS: usize = 8;
@@ -23,6 +23,7 @@ struct Known {
     accepted: Mutex<HashSet<String>>,
     next: AtomicUsize,
     all_added: AtomicBool,
+    is_told: AtomicBool,
 }
 
 /// Adds videos until there are enough, each tried until it is answered with 201.
@@ -69,6 +70,7 @@ impl Told {
 async fn follow(api: Api, known: Arc<Known>) -> Told {
     let mut told = Told::default();
     let is_complete = |told: &Told| {
+        known.is_told.fetch_or(!told.events.is_empty(), Ordering::Release);
         known.all_added.load(Ordering::Acquire)
             && known.accepted.lock().unwrap().iter().all(|video| told.events.contains_key(video))
     };
@@ -88,6 +90,7 @@ async fn of_two_thousand_videos_every_one_is_told_whatever_is_killed_meanwhile()
     let api = Api::new(address.trim_start_matches("http://")).as_new_user("ada").await;
     let known = Arc::new(Known::default());
     let following = tokio::spawn(follow(api.clone(), Arc::clone(&known)));
+    until_followed(&api, &known.is_told).await;
     let adding: Vec<_> = (0..WORKERS).map(|_| tokio::spawn(add(api.clone(), Arc::clone(&known)))).collect();
 
     for (service, after) in [("kafka", 300), ("backend", 900), ("postgres", 1_500)] {

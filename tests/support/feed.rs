@@ -1,5 +1,6 @@
 //! A client of the WebSocket.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -61,6 +62,18 @@ pub async fn follow_until<T>(
                 Next::Closed(_) => break,
             }
         }
+    }
+}
+
+/// The title of videos that only find out whether somebody follows.
+pub const PROBE: &str = "is somebody there?";
+
+/// Adds videos until a follower has been told of one, and says so in `is_told`: from then on it is owed everything. What
+/// came before is no news to it, and with nothing seen it has nothing to resume from.
+pub async fn until_followed(api: &Api, is_told: &AtomicBool) {
+    while !is_told.load(Ordering::Acquire) {
+        api.add_video(PROBE).await;
+        sleep(Duration::from_millis(100)).await;
     }
 }
 

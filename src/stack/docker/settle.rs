@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn seen(phase: Phase, health: Option<Health>, exit_code: Option<i64>, deaths: u32) -> Seen {
-        Seen { state: State { phase, health, exit_code }, deaths, ready: false }
+        Seen { state: State { phase, health, exit_code }, deaths, ..Seen::default() }
     }
 
     #[test]

@@ -27,9 +27,9 @@ pub(super) struct Seen {
     /// Its check has passed when it was run by hand: enough for who waits for it, before the engine says so.
     pub(super) ready: bool,
     /// It has a health check; a container that does not run tells nothing of it.
-    has_check: bool,
+    pub(super) has_check: bool,
     /// It is being started: what a look sees is still its last run.
-    starting: bool,
+    pub(super) starting: bool,
 }
 
 impl Seen {
