@@ -10,11 +10,13 @@
 //! | [`report`] | the vocabulary of progress | – |
 //! | [`failure`] | what went wrong and the exit codes | – |
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
+//! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
 
+pub mod aws;
 pub mod cli;
 pub mod failure;
 pub mod kafka;

@@ -394,8 +394,8 @@ impl Settings {
             topic: layers.value("kafka.topic", None, file.kafka.topic, streamify_backend::TOPIC.to_owned())?,
             properties: file.kafka.properties,
         };
-        let ship = ShipSettings::resolve(file.images, file.services, file.environments)
-            .map_err(|failure| match &path {
+        let ship =
+            ShipSettings::resolve(file.images, file.services, file.environments).map_err(|failure| match &path {
                 Some(path) => Failure { message: format!("{}: {}", path.display(), failure.message), ..failure },
                 None => failure,
             })?;

@@ -384,8 +384,11 @@ impl EnvironmentSettings {
         }
         for (name, service) in &self.services {
             if !ship.images.contains_key(&service.image) {
-                return Err(wrong(format!("the service `{name}` has the image `{}`, which is not there", service.image))
-                    .hint(known("image", ship.images.keys())));
+                return Err(wrong(format!(
+                    "the service `{name}` has the image `{}`, which is not there",
+                    service.image
+                ))
+                .hint(known("image", ship.images.keys())));
             }
             if let Some(other) = service.depends_on.iter().find(|other| !self.services.contains_key(*other)) {
                 return Err(wrong(format!("the service `{name}` depends on `{other}`, which is not there"))
