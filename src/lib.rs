@@ -11,6 +11,7 @@
 //! | [`failure`] | what went wrong and the exit codes | – |
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
+//! | [`outputs`] | what Terraform tells of an environment | settings, failure |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod failure;
 pub mod kafka;
 pub mod migrate;
+pub mod outputs;
 pub mod report;
 pub mod settings;
 pub mod stack;

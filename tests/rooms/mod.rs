@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and what it may use besides itself; `cli` may use every room.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("failure", &[]),
     ("report", &[]),
     ("settings", &["failure"]),
     ("aws", &["failure", "settings"]),
+    ("outputs", &["failure", "settings"]),
     ("terminal", &["failure", "report"]),
     ("stack", &["failure", "report", "settings"]),
     ("migrate", &["failure", "report", "settings"]),
