@@ -9,6 +9,7 @@ mod help;
 mod init;
 mod kafka;
 mod migrate;
+mod secrets;
 mod serve;
 
 use std::cell::OnceCell;
@@ -106,6 +107,7 @@ enum Command {
     Serve(serve::Arguments),
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
+    Secrets(secrets::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -193,6 +195,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
+        Command::Secrets(arguments) => on_threads(secrets::run(&arguments, context), context),
     }
 }
 
