@@ -11,6 +11,7 @@ mod kafka;
 mod migrate;
 mod secrets;
 mod serve;
+mod verify;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -108,6 +109,7 @@ enum Command {
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
     Secrets(secrets::Arguments),
+    Verify(verify::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -196,6 +198,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
         Command::Secrets(arguments) => on_threads(secrets::run(&arguments, context), context),
+        Command::Verify(arguments) => on_threads(verify::run(&arguments, context), context),
     }
 }
 

@@ -36,7 +36,10 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     let started = match &outputs {
         Ok(outputs) => {
             // Terraform keeps these itself.
-            needs.retain(|need| !outputs.secrets.contains_key(&need.variable));
+            needs.retain(|need| {
+                let made = |name: &str| outputs.secrets.contains_key(name);
+                !made(&need.variable) && !made(&need.reference.name)
+            });
             running_since(&place.aws, outputs).await
         }
         // Named by the caller, it has to be right.
