@@ -234,7 +234,9 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = error.source();
     while let Some(source) = next {
         let text = source.to_string();
-        if !texts.iter().any(|said| said.contains(&text)) {
+        // Layers of the client that say nothing; what they hold comes next.
+        let is_layer = text == "io error" || text.starts_with("client error") || text == "dispatch failure";
+        if !is_layer && !texts.iter().any(|said| said.contains(&text)) {
             texts.push(text);
         }
         next = source.source();

@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
             let mut table = Table::new(["name", "store", "version", "changed", "needed by", ""]);
             for held in &all {
                 let remark = match (held.deleted_at, held.encrypted) {
-                    (Some(at), _) => paint.warning(format!("deleted {}", shown(Some(at)))),
+                    (Some(_), _) => paint.warning("deleted; can be restored"),
                     (None, false) => paint.warning("not encrypted"),
                     _ => String::new(),
                 };
