@@ -113,7 +113,8 @@ fn an_sso_login_that_has_ended_says_how_to_log_in_again() {
     project.variable("AWS_PROFILE", Some("corp"));
     let ran = project.run(&["secrets", "list", "prod"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
-    assert!(ran.err.contains("aws sso login --profile corp"), "{}", ran.err);
+    assert!(ran.err.contains("cause: the login has expired, or is not there, as the profile corp"), "{}", ran.err);
+    assert!(ran.err.contains("hint: Log in: aws sso login --profile corp"), "{}", ran.err);
 }
 
 #[test]

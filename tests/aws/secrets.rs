@@ -224,6 +224,9 @@ fn what_services_need_is_compared_with_what_is_there_and_what_runs() {
     let project = project("diff");
     project.run_with(&["secrets", "set", "prod", "OLD"], "diff-20ff");
     project.run_with(&["secrets", "set", "prod", "JWT_KEYS"], "diff-20ff");
+    // Some tell times to the second only.
+    let a_second = || std::thread::sleep(std::time::Duration::from_millis(1_100));
+    a_second();
     let client = super::verify::clients(&ministack().endpoint());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(super::verify::service(&client, "diff-cluster", "diff-backend", None));
@@ -242,8 +245,7 @@ fn what_services_need_is_compared_with_what_is_there_and_what_runs() {
     let pair = |name: &str, state: &str| (name.to_owned(), state.to_owned());
     // What Terraform makes is not looked for below the prefix.
     assert_eq!(states(), [pair("JWT_KEYS", "ok"), pair("OLD", "unused"), pair("sentry-key", "missing")]);
-    // AWS tells times to the second.
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    a_second();
     project.run_with(&["secrets", "set", "prod", "JWT_KEYS"], "diff-20ff-next");
     assert_eq!(states()[0], pair("JWT_KEYS", "changed"));
 
