@@ -10,16 +10,24 @@
 //! | [`report`] | the vocabulary of progress | – |
 //! | [`failure`] | what went wrong and the exit codes | – |
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
+//! | [`aws`] | the one place that makes AWS clients | settings, failure |
+//! | [`outputs`] | what Terraform tells of an environment | settings, failure |
+//! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
+//! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
 
+pub mod aws;
 pub mod cli;
 pub mod failure;
 pub mod kafka;
 pub mod migrate;
+pub mod outputs;
 pub mod report;
+pub mod secrets;
 pub mod settings;
 pub mod stack;
 pub mod terminal;
+pub mod verify;

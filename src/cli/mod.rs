@@ -11,7 +11,9 @@ mod help;
 mod init;
 mod kafka;
 mod migrate;
+mod secrets;
 mod serve;
+mod verify;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -111,6 +113,8 @@ enum Command {
     Deploy(deploy::Arguments),
     Rollback(deploy::RollbackArguments),
     History(deploy::HistoryArguments),
+    Secrets(secrets::Arguments),
+    Verify(verify::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -201,6 +205,8 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Deploy(arguments) => on_threads(deploy::run(&arguments, context), context),
         Command::Rollback(arguments) => on_threads(deploy::rollback(&arguments, context), context),
         Command::History(arguments) => deploy::history(&arguments, context),
+        Command::Secrets(arguments) => on_threads(secrets::run(&arguments, context), context),
+        Command::Verify(arguments) => on_threads(verify::run(&arguments, context), context),
     }
 }
 

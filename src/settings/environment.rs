@@ -55,6 +55,26 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "COMPOSE_PROFILES", meaning: "active profiles of the Compose project, separated by commas" },
     Variable { name: "COMPOSE_ENV_FILES", meaning: "files with variables for Compose files, instead of .env" },
     Variable { name: "COMPOSE_DISABLE_ENV_FILE", meaning: "`true`: .env is not read" },
+    Variable { name: "AWS_PROFILE", meaning: "the AWS profile, where the environment in streamify.yaml names none" },
+    Variable { name: "AWS_REGION", meaning: "the AWS region, where the environment in streamify.yaml names none" },
+    Variable {
+        name: "AWS_ACCESS_KEY_ID",
+        meaning: "AWS credentials, before those of a profile, with AWS_SECRET_ACCESS_KEY",
+    },
+    Variable { name: "AWS_WEB_IDENTITY_TOKEN_FILE", meaning: "a pipeline's token for AWS (OIDC), with AWS_ROLE_ARN" },
+    Variable { name: "AWS_CONFIG_FILE", meaning: "AWS's file of profiles, instead of ~/.aws/config" },
+    Variable {
+        name: "AWS_SHARED_CREDENTIALS_FILE",
+        meaning: "AWS's file of credentials, instead of ~/.aws/credentials",
+    },
+    Variable { name: "AWS_MAX_ATTEMPTS", meaning: "tries of a call to AWS; 6 unless it is set" },
+    Variable {
+        name: "AWS_ENDPOINT_URL",
+        meaning: "where AWS is, for one that is played locally; AWS_ENDPOINT_URL_ECS and the like for one service",
+    },
+    Variable {
+        name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
+    },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];
