@@ -13,6 +13,7 @@
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`outputs`] | what Terraform tells of an environment | settings, failure |
 //! | [`migrate`] | the database's schema | settings, failure, report |
+//! | [`image`] | images without a daemon: built, pushed, looked at | settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
@@ -20,6 +21,7 @@
 pub mod aws;
 pub mod cli;
 pub mod failure;
+pub mod image;
 pub mod kafka;
 pub mod migrate;
 pub mod outputs;

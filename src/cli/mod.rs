@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod dev;
 mod help;
+mod image;
 mod init;
 mod kafka;
 mod migrate;
@@ -106,6 +107,7 @@ enum Command {
     Serve(serve::Arguments),
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
+    Image(image::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -192,6 +194,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
+        Command::Image(arguments) => on_threads(image::run(&arguments, context), context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
     }
 }
