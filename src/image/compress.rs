@@ -144,7 +144,7 @@ impl Write for Parts {
 pub(super) fn reader(mut file: File) -> io::Result<Box<dyn io::Read + Send>> {
     use std::io::{Read, Seek};
     let mut magic = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut magic)?;
+    Read::by_ref(&mut file).take(4).read_to_end(&mut magic)?;
     file.rewind()?;
     let file = io::BufReader::with_capacity(1 << 20, file);
     Ok(match magic.as_slice() {

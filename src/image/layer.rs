@@ -55,12 +55,6 @@ impl Layer {
         self.entries.is_empty()
     }
 
-    /// The files with their content's place, for the list of contents.
-    pub fn files(&self) -> impl Iterator<Item = (&Path, &Entry)> {
-        let is_file = |entry: &Entry| matches!(entry.content, Content::File(_) | Content::Bytes(_));
-        self.entries.iter().filter(move |(_, entry)| is_file(entry)).map(|(path, entry)| (path.as_path(), entry))
-    }
-
     /// Writes the archive; gives the names and digests of the files in it.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<Vec<(String, Digest)>> {
         let mut archive = tar::Builder::new(out);

@@ -91,7 +91,7 @@ impl Cargo {
     }
 }
 
-/// Brings an image into a registry. `cache` is where it is remembered which repositories have which blobs.
+/// Brings an image into a registry.
 ///
 /// # Errors
 /// The registry can't be reached, refuses the login, or refuses the image; what arrived stays there for the next try.
@@ -213,11 +213,10 @@ async fn send(
     for (_, manifest) in &cargo.manifests {
         // The base's layers are in the base's own repository.
         let base = manifest.annotations.get(oci::BASE_NAME).and_then(|name| Reference::parse(name).ok());
-        for base in base.filter(|base| base.registry == registry.name()) {
-            let layers = manifest.layers.iter().map(|layer| (layer.digest.clone(), base.repository.clone()));
-            layers.for_each(|(digest, repository)| {
-                sources.entry(digest).or_insert(repository);
-            });
+        if let Some(base) = base.filter(|base| base.registry == registry.name()) {
+            for layer in &manifest.layers {
+                sources.entry(layer.digest.clone()).or_insert_with(|| base.repository.clone());
+            }
         }
     }
     let uploads = cargo.blobs.iter().map(|blob| {

@@ -50,8 +50,8 @@ impl Challenge {
 /// The answer of a token server.
 #[derive(Deserialize)]
 struct Token {
-    token: Option<Secret>,
-    access_token: Option<Secret>,
+    token: Option<String>,
+    access_token: Option<String>,
 }
 
 /// The value of `Authorization` for a challenge.
@@ -128,7 +128,7 @@ pub(super) async fn answer(
     let token: Token = response.json().await.map_err(|error| Failure::failed(what()).because(&error.without_url()))?;
     let token = token.token.or(token.access_token);
     let token = token.ok_or_else(|| Failure::failed(what()).cause("the token server's answer has no token in it"))?;
-    Ok(Secret::new(format!("Bearer {}", token.expose())))
+    Ok(Secret::new(format!("Bearer {token}")))
 }
 
 fn basic(user: &str, password: &Secret) -> Secret {

@@ -120,8 +120,12 @@ impl Registry {
     }
 
     /// One try: with what is known to be let through, and where that is refused with what the registry asks for.
-    async fn once(&self, scope: &Scope, request: &(dyn Fn() -> RequestBuilder + Sync)) -> Result<Response, Trouble> {
-        let send = async |authorization: Option<&Secret>| -> Result<Response, Trouble> {
+    async fn once(
+        &self,
+        scope: &Scope,
+        request: &(dyn Fn() -> RequestBuilder + Sync),
+    ) -> std::result::Result<Response, Trouble> {
+        let send = async |authorization: Option<&Secret>| -> std::result::Result<Response, Trouble> {
             let mut request = request();
             if let Some(value) = authorization {
                 request = request.header(header::AUTHORIZATION, auth::sensitive(value).map_err(Trouble::Final)?);

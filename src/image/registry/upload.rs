@@ -184,7 +184,7 @@ impl Registry {
     }
 
     /// Sends what is missing in one stream, and closes the upload.
-    async fn attempt(&self, scope: &Scope, cargo: &Cargo<'_>, location: Url) -> Result<(), Attempt> {
+    async fn attempt(&self, scope: &Scope, cargo: &Cargo<'_>, location: Url) -> std::result::Result<(), Attempt> {
         let what = || format!("can't send a blob to {}/{}", self.name, scope.repository);
         let (offset, size) = (cargo.position.load(Ordering::Relaxed), cargo.blob.size);
         let location = if offset < size {
@@ -296,7 +296,10 @@ impl Cargo<'_> {
     }
 
     /// The answer, unless nothing moves any more.
-    async fn moving(&self, sending: impl Future<Output = reqwest::Result<Response>>) -> Result<Response, String> {
+    async fn moving(
+        &self,
+        sending: impl Future<Output = reqwest::Result<Response>>,
+    ) -> std::result::Result<Response, String> {
         let mut sending = std::pin::pin!(sending);
         loop {
             let before = self.position.load(Ordering::Relaxed);
