@@ -138,7 +138,7 @@ impl Work<'_> {
             _ => layout.write_json(oci::INDEX, &Index::of(manifests))?,
         };
         let digest = root.digest.clone();
-        let tag = facts.tag(digest.hex());
+        let tag = facts.tag(digest.short());
         root.annotations.insert(oci::REF_NAME.to_owned(), tag.clone());
         let sbom = lists.iter().map(|list| list.digest.clone()).collect();
         layout.finish(&Index::of([vec![root], lists].concat()))?;

@@ -181,7 +181,7 @@ fn unpack(order: &super::Order, file: File, report: &dyn Report) -> Result<super
     root.platform = Some(config.platform());
     let digest = root.digest.clone();
     let list = super::build::list(order, &layout, &root, None, &facts, &BTreeMap::new())?;
-    let tag = facts.tag(digest.hex());
+    let tag = facts.tag(digest.short());
     root.annotations.insert(oci::REF_NAME.to_owned(), tag.clone());
     let sbom = vec![list.digest.clone()];
     layout.finish(&Index::of(vec![root, list]))?;

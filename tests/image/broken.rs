@@ -1,12 +1,12 @@
 //! Networks that break and registries that are busy.
 
-use super::support::{Fault, Project, Proxy, Registry, SHOP, count, crane, text};
+use super::support::{Fault, Project, Proxy, Registry, SHOP, SHOP_IN_GZIP, count, crane, text};
 
 #[test]
 fn a_connection_that_breaks_in_the_middle_is_no_end() {
     let registry = Registry::start();
     let proxy = Proxy::to(&registry.host);
-    let project = Project::new(SHOP);
+    let project = Project::new(SHOP_IN_GZIP);
     project.change(6, 8 << 20);
     proxy.fail("PATCH", Fault::CutAfter(3 << 20));
     proxy.fail("PATCH", Fault::CutAfter(0));
@@ -26,7 +26,7 @@ fn a_connection_that_breaks_in_the_middle_is_no_end() {
 fn an_answer_that_is_lost_is_asked_for_again() {
     let registry = Registry::start();
     let proxy = Proxy::to(&registry.host);
-    let project = Project::new(SHOP);
+    let project = Project::new(SHOP_IN_GZIP);
     for method in ["HEAD", "POST", "PATCH", "PUT"] {
         proxy.fail(method, Fault::LoseAnswer);
     }

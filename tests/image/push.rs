@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::support::{PASSWORD, Project, Proxy, Registry, SHOP, count, crane, err, text};
+use super::support::{PASSWORD, Project, Proxy, Registry, SHOP, SHOP_IN_GZIP, count, crane, err, text};
 
 #[test]
 fn what_was_pushed_is_whole_and_an_unchanged_push_only_asks() {
     let registry = Registry::start();
     let proxy = Proxy::to(&registry.host);
-    let project = Project::new(SHOP);
+    let project = Project::new(SHOP_IN_GZIP);
     let first = project.push(&proxy.host);
     let seen = proxy.seen();
     assert_eq!((count(&seen, "PATCH"), first["blobs"]["uploaded"].as_u64()), (5, Some(5)), "{seen:#?}");
@@ -93,10 +93,14 @@ fn the_list_of_contents_refers_to_the_image() {
 #[test]
 fn several_platforms_are_pushed_whole() {
     let registry = Registry::start();
-    let project = Project::new("  shop: {folder: root, platforms: [linux/amd64, linux/arm64]}\n");
+    let project = Project::new("  shop: {folder: root, platforms: [linux/amd64, linux/arm64], compression: gzip}\n");
     project.write("root/srv/page", "hello");
     let pushed = project.push(&registry.host);
-    assert_eq!(pushed["blobs"]["uploaded"], 1 + 2 + 2 + 1, "one layer for both, its configurations, two lists, `{{}}`");
+    assert_eq!(
+        pushed["blobs"]["uploaded"],
+        1 + 2 + 1 + 1,
+        "a layer and a list of contents for both, two configurations, and `{{}}`"
+    );
     crane(&["validate", "--insecure", "--remote", &text(&pushed["image"])]);
     let shown = project.ok(&["inspect", &text(&pushed["image"])]);
     assert_eq!(shown["platforms"].as_array().unwrap().len(), 2);

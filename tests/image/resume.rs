@@ -114,7 +114,7 @@ fn an_upload_goes_on_where_it_broke() {
     let proxy = Proxy::to(&host);
     let project = Project::new(SHOP);
     project.change(9, 8 << 20);
-    // The layer is the largest blob, and goes first.
+    // Only the layer is as long as that.
     proxy.fail("PATCH", Fault::CutAfter(3 << 20));
     let pushed = project.push(&proxy.host);
     assert!(proxy.is_out_of_faults());

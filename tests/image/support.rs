@@ -54,7 +54,7 @@ impl Registry {
 /// What a proxy does to a request, instead of passing it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Passes so many bytes of the body on, and hangs up on both sides.
+    /// Passes so many bytes of a longer body on, and hangs up on both sides.
     CutAfter(usize),
     /// Passes it on, and hangs up instead of passing the answer back.
     LoseAnswer,
@@ -128,7 +128,8 @@ fn pass(client: TcpStream, registry: &str, state: &Mutex<State>) -> std::io::Res
     let fault = {
         let mut state = state.lock().unwrap();
         state.seen.push(format!("{method} {path}"));
-        let found = state.faults.iter().position(|(at, _)| *at == method);
+        let is_met = |fault: Fault| !matches!(fault, Fault::CutAfter(bytes) if bytes as u64 >= length);
+        let found = state.faults.iter().position(|(at, fault)| *at == method && is_met(*fault));
         found.map(|index| state.faults.remove(index).1)
     };
     let mut body = (&mut client).take(length);
@@ -240,6 +241,9 @@ impl Project {
 
 /// A static program with its own root and nothing else.
 pub const SHOP: &str = "  shop: {binary: busybox, command: [echo, hello from the shop]}\n";
+
+/// The same for crane, which reads no zstd.
+pub const SHOP_IN_GZIP: &str = "  shop: {binary: busybox, compression: gzip}\n";
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
