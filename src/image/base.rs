@@ -11,10 +11,13 @@ use tempfile::NamedTempFile;
 use super::digest::{Digest, Hasher};
 use super::oci::{Config, Descriptor, Index, Manifest, Platform};
 use super::reference::Reference;
-use super::registry::{Credentials, Registry, Scope};
+use super::registry::{Credentials, Registry, STALLED, Scope, TRIES};
 use super::{Order, spoken};
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Kind, OrFail, Result};
 use crate::report::{Event, Report, Unit};
+
+/// Bytes between two words about how far a download is.
+const TELL: u64 = 1 << 20;
 
 /// One platform of a base image, on this machine.
 #[derive(Clone, Debug)]
@@ -159,30 +162,53 @@ impl Store<'_> {
         let begun = Instant::now();
         let name = format!("base {}", descriptor.digest.short());
         self.report.started(&name, "fetching");
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.fetch(&name, descriptor, &path).await {
+                Ok(()) => break,
+                // The call itself was tried often enough; a stream that broke is not known to be lost for good.
+                Err(failure) if failure.kind == Kind::Unreachable && tries < TRIES => self.report.doing(&name, "again"),
+                Err(failure) => {
+                    self.report.failed(&name, &failure.to_string());
+                    return Err(failure);
+                }
+            }
+        }
+        self.report.finished(&name, &format!("fetched, {}", spoken(descriptor.size)), begun.elapsed());
+        Ok(path)
+    }
+
+    async fn fetch(&self, name: &str, descriptor: &Descriptor, path: &Path) -> Result<()> {
         let what =
             || format!("can't fetch {} of {}/{}", descriptor.digest, self.registry.name(), self.scope.repository);
         let mut response = self.registry.blob(&self.scope, &descriptor.digest).await?;
-        let (mut file, mut hasher, mut done) = (self.temporary()?, Hasher::default(), 0);
-        while let Some(part) =
-            response.chunk().await.map_err(|error| Failure::unreachable(what()).because(&error.without_url()))?
-        {
+        let (mut file, mut hasher, mut done, mut told) = (self.temporary()?, Hasher::default(), 0, 0);
+        loop {
+            let part = tokio::time::timeout(STALLED, response.chunk()).await;
+            let part = part.map_err(|_| {
+                Failure::unreachable(what()).cause(format!("nothing has come for {} s", STALLED.as_secs()))
+            })?;
+            let part = part.map_err(|error| Failure::unreachable(what()).because(&error.without_url()))?;
+            let Some(part) = part else { break };
             done += part.len() as u64;
             if done > descriptor.size {
                 return Err(Failure::failed(what()).cause("it is longer than its manifest says"));
             }
             hasher.update(&part);
             file.write_all(&part).or_fail(what)?;
-            let (total, unit) = (Some(descriptor.size), Unit::Bytes);
-            self.report.event(Event::Advanced { name: name.clone(), done, total, unit });
+            // Often enough for the eye, and not a line of a log for every packet.
+            if done >= told + TELL || done == descriptor.size {
+                told = done;
+                let (total, unit) = (Some(descriptor.size), Unit::Bytes);
+                self.report.event(Event::Advanced { name: name.to_owned(), done, total, unit });
+            }
         }
         let came = hasher.finish();
         if came != descriptor.digest {
-            self.report.failed(&name, "another digest");
             return Err(Failure::failed(what()).cause(format!("what came has another digest, {came}")));
         }
-        persist(file, &path)?;
-        self.report.finished(&name, &format!("fetched, {}", spoken(done)), begun.elapsed());
-        Ok(path)
+        persist(file, path)
     }
 }
 

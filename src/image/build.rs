@@ -171,7 +171,7 @@ impl Work<'_> {
             os: plan.platform.os.clone(),
             variant: plan.platform.variant.clone(),
             config: plan::run(order, base.map(|base| base.config.config.clone()), plan::user(&order.image, &Silent)?),
-            rootfs: base.map(|base| base.config.rootfs.clone()).unwrap_or_else(RootFs::default),
+            rootfs: base.map_or_else(RootFs::default, |base| base.config.rootfs.clone()),
             history: base.map(|base| base.config.history.clone()).unwrap_or_default(),
         };
         let annotations = annotations(order, facts, base);

@@ -52,7 +52,9 @@ pub(super) fn pack<T>(
         drop(jobs);
         let hash = scope.spawn(move || {
             let mut hasher = Hasher::default();
-            to_hash.iter().for_each(|part| hasher.update(&part));
+            for part in to_hash {
+                hasher.update(&part);
+            }
             hasher.finish()
         });
         let write = scope.spawn(move || -> io::Result<(Digest, u64)> {
@@ -118,10 +120,10 @@ impl Parts {
         }
         let part = Arc::new(std::mem::replace(&mut self.buffer, Vec::with_capacity(PART)));
         let (sender, receiver) = channel();
-        let gone = |_| io::Error::other("writing the layer has failed");
-        self.order.send(receiver).map_err(|_| gone(()))?;
-        self.hash.send(Arc::clone(&part)).map_err(|_| gone(()))?;
-        self.jobs.send((part, sender)).map_err(|_| gone(()))
+        let gone = || io::Error::other("writing the layer has failed");
+        self.order.send(receiver).map_err(|_| gone())?;
+        self.hash.send(Arc::clone(&part)).map_err(|_| gone())?;
+        self.jobs.send((part, sender)).map_err(|_| gone())
     }
 }
 

@@ -139,7 +139,8 @@ impl Layer {
                     format!("file {}", source.display())
                 }
             };
-            identity.update(format!("{}\0{:o}\0{what}\0", path.display(), entry.mode).as_bytes());
+            identity.update(path.as_os_str().as_encoded_bytes());
+            identity.update(format!("\0{:o}\0{what}\0", entry.mode).as_bytes());
         }
         let stamp = is_settled.then(|| Stamp { of: stamp.finish(), size });
         Ok((identity.finish(), stamp))

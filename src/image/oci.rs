@@ -157,6 +157,7 @@ impl Index {
 
 /// How an image runs. What is not named here, and a base image has, is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the specification's own name")]
 pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,

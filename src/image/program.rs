@@ -56,7 +56,7 @@ impl Program {
             elf::EM_RISCV => "riscv64",
             elf::EM_S390 => "s390x",
             elf::EM_PPC64 => "ppc64le",
-            other => return Err(wrong(format!("its processor is unknown here (ELF machine {})", other))),
+            other => return Err(wrong(format!("its processor is unknown here (ELF machine {other})"))),
         };
         let headers = header.program_headers(endian, &cache).map_err(|error| wrong(error.to_string()))?;
         let dynamic = Dynamic::read(headers, endian, &cache).map_err(|error| wrong(error.to_string()))?;
@@ -86,7 +86,7 @@ impl Program {
                 .hint("Name an image that has it as `base`, by digest, in streamify.yaml.")
                 .hint("Or link the program statically: cargo build --release --target x86_64-unknown-linux-musl")
         };
-        if Self::read(&loader).ok().filter(|found| found.platform == self.platform).is_none() {
+        if Self::read(&loader).ok().as_ref().is_none_or(|found| found.platform != self.platform) {
             return Err(missing(interpreter, &self.path));
         }
         let system = system_folders(&self.platform);

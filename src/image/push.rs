@@ -121,6 +121,17 @@ pub async fn push(
     let is_there = missing.len() < target.tags.len();
     let is_there = is_there || registry.head_manifest(&scope, &digest.to_string()).await?.is_some();
     let unchanged = is_there && missing.is_empty();
+    if is_there && !unchanged {
+        // A push that ended early may have left out what refers to the image.
+        for (descriptor, manifest) in cargo.manifests.iter().filter(|(one, _)| one.artifact_type.is_some()) {
+            let subject = manifest.subject.as_ref().map(|subject| fallback_tag(&subject.digest)).unwrap_or_default();
+            let is_known = registry.head_manifest(&scope, &descriptor.digest.to_string()).await?.is_some()
+                && registry.head_manifest(&scope, &subject).await?.is_some();
+            if !is_known {
+                refer(registry, &scope, layout, descriptor, manifest).await?;
+            }
+        }
+    }
     if !is_there {
         blobs = send(name, layout, registry, &scope, &cargo, environment, report).await?;
         for (descriptor, _) in cargo.manifests.iter().filter(|(one, _)| one.artifact_type.is_none()) {

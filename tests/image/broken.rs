@@ -55,6 +55,59 @@ fn a_busy_registry_is_given_time() {
 }
 
 #[test]
+fn a_base_whose_download_breaks_is_fetched_again() {
+    let registry = Registry::start();
+    let proxy = Proxy::to(&registry.host);
+    let base = Project::new("  shop: {folder: root}\n");
+    std::fs::create_dir(base.path().join("root")).unwrap();
+    base.change(11, 3 << 20);
+    std::fs::rename(base.path().join("busybox"), base.path().join("root/tool")).unwrap();
+    let digest = text(&base.push(&registry.host)["digest"]);
+    let image = format!("  shop: {{binary: busybox, base: '{}/cinema/shop@{digest}'}}\n", proxy.host);
+    let project = Project::new(&image);
+    // The manifest and the configuration are shorter than that; the layer is not.
+    for _ in 0..3 {
+        proxy.fail("GET", Fault::CutAnswer(1 << 20));
+    }
+    project.build();
+    assert!(proxy.is_out_of_faults());
+    assert_eq!(count(&proxy.seen(), "GET"), 4);
+}
+
+#[test]
+fn a_killed_push_is_finished_by_the_next_one() {
+    let registry = Registry::start();
+    let project = Project::new(SHOP_IN_GZIP);
+    project.change(12, 12 << 20);
+    project.build();
+    for milliseconds in [30, 60, 100, 150, 220, 300] {
+        let mut child = project.command(&["push", "shop", "--registry", &registry.host]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let image = text(&project.push(&registry.host)["image"]);
+    crane(&["validate", "--insecure", "--remote", &image]);
+    assert!(project.ok(&["inspect", &image])["platforms"][0]["sbom"].is_string());
+}
+
+#[test]
+fn a_push_that_hangs_can_be_interrupted() {
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let project = Project::new(SHOP);
+    project.build();
+    let host = silent.local_addr().unwrap().to_string();
+    let mut child = project.command(&["push", "shop", "--registry", &host]).spawn().unwrap();
+    let _connection = silent.accept().unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let begun = std::time::Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed().as_secs() < 5);
+}
+
+#[test]
 fn a_network_that_never_works_ends_in_words() {
     let registry = Registry::start();
     let proxy = Proxy::to(&registry.host);

@@ -58,6 +58,8 @@ pub enum Fault {
     CutAfter(usize),
     /// Passes it on, and hangs up instead of passing the answer back.
     LoseAnswer,
+    /// Passes so many bytes of the answer back, and hangs up.
+    CutAnswer(usize),
     /// Answers 429 and asks for a second's patience.
     Busy,
 }
@@ -152,7 +154,8 @@ fn pass(client: TcpStream, registry: &str, state: &Mutex<State>) -> std::io::Res
         std::io::copy(&mut server, &mut std::io::sink())?;
         return client.get_mut().shutdown(Shutdown::Both);
     }
-    std::io::copy(&mut server, client.get_mut())?;
+    let most = if let Some(Fault::CutAnswer(bytes)) = fault { bytes as u64 } else { u64::MAX };
+    std::io::copy(&mut server.take(most), client.get_mut())?;
     client.get_mut().shutdown(Shutdown::Write)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_ecr::operation::create_repository::CreateRepositoryError;
 use aws_sdk_ecr::types::{ImageScanningConfiguration, ImageTagMutability};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -83,7 +84,9 @@ impl Ecr {
             Ok(_) => {}
             // Another push was quicker.
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_repository_already_exists_exception()) =>
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateRepositoryError::is_repository_already_exists_exception) =>
             {
                 return Ok(());
             }

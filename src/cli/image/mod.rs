@@ -6,6 +6,9 @@ mod github;
 mod inspect;
 mod push;
 
+#[allow(unused_imports, reason = "a deploy brings its images into the registry by it")]
+pub(super) use push::ship;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,10 +35,17 @@ enum Command {
 }
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    match &arguments.command {
-        Command::Build(arguments) => build::run(arguments, context).await,
-        Command::Push(arguments) => push::run(arguments, context).await,
-        Command::Inspect(arguments) => inspect::run(arguments, context).await,
+    let work = async {
+        match &arguments.command {
+            Command::Build(arguments) => build::run(arguments, context).await,
+            Command::Push(arguments) => push::run(arguments, context).await,
+            Command::Inspect(arguments) => inspect::run(arguments, context).await,
+        }
+    };
+    // Whatever is left half done is swept by the next build, and gone on with by the next push.
+    tokio::select! {
+        outcome = work => outcome,
+        () = context.interrupt.cancelled() => Err(Failure::interrupted(2)),
     }
 }
 

@@ -1,8 +1,10 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::{Context, Outcome};
 use super::{Building, credentials, ecr, github, repository};
 use crate::failure::{Failure, Result};
 use crate::image::{self, Layout, Pushed, Registry, Target};
-use crate::settings::{EnvironmentSettings, Settings};
+use crate::settings::{EnvironmentSettings, Settings, Target as EnvironmentTarget};
 use crate::terminal::{Paint, Table};
 
 /// Build images and push what the registry does not have yet
@@ -44,7 +46,16 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     if arguments.repository.is_some() && orders.len() > 1 {
         return Err(Failure::usage("--repository is for one image").hint("Name the image, too."));
     }
-    let place = Place::find(arguments, settings, context).await?;
+    let place = match &arguments.registry {
+        Some(registry) => Place::named(registry, context)?,
+        None => {
+            let environment = match &arguments.environment {
+                Some(name) => settings.ship.environment(name, &settings.name)?,
+                None => only_environment(settings)?,
+            };
+            Place::of(&environment, context).await?
+        }
+    };
     let mut all = Vec::new();
     for order in orders {
         let (layout, tag) = if arguments.no_build {
@@ -58,14 +69,42 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         let tags = if arguments.tags.is_empty() { vec![tag] } else { arguments.tags.clone() };
         let repository =
             arguments.repository.clone().unwrap_or_else(|| repository(settings, &order.name, &order.image));
-        let repository = place.repository(repository).await?;
-        let target = Target { repository, tags };
-        let report = context.terminal.report();
-        all.push(image::push(&order.name, &layout, &place.registry, &target, &context.environment, &report).await?);
+        all.push(place.push(&order.name, &layout, &repository, tags, context).await?);
     }
     github::tell(context, &all)?;
     context.terminal.result(|paint| describe(paint, &all), &all)?;
     Ok(Outcome::Done)
+}
+
+/// Builds the named images and brings them into the registry of an environment; gives their references by digest, by
+/// name. Without `push` nothing is sent anywhere, and the references are those that they would have.
+///
+/// # Errors
+/// One can't be built, or the registry can't be reached or refuses it.
+#[allow(dead_code, reason = "a deploy brings its images into the registry by it")]
+pub(in crate::cli) async fn ship(
+    environment: &EnvironmentSettings,
+    names: &BTreeSet<String>,
+    push: bool,
+    context: &Context,
+) -> Result<BTreeMap<String, String>> {
+    let settings = context.settings()?;
+    let building = Building::default();
+    let place = Place::of(environment, context).await?;
+    let names: Vec<String> = names.iter().cloned().collect();
+    let mut references = BTreeMap::new();
+    for order in building.orders(&names, settings, context)? {
+        let built = building.build(&order, context).await?;
+        let repository = repository(settings, &order.name, &order.image);
+        let reference = if push {
+            let layout = Layout::open(&built.layout)?;
+            place.push(&order.name, &layout, &repository, vec![built.tag], context).await?.image
+        } else {
+            format!("{}/{}@{}", place.registry.name(), place.repository(&repository), built.digest)
+        };
+        references.insert(order.name, reference);
+    }
+    Ok(references)
 }
 
 /// A registry, and what it takes to have a repository in it.
@@ -77,35 +116,55 @@ struct Place {
 }
 
 impl Place {
-    async fn find(arguments: &Arguments, settings: &Settings, context: &Context) -> Result<Self> {
-        let named = match (&arguments.registry, &arguments.environment) {
-            (Some(registry), _) => Some(registry.clone()),
-            (None, Some(name)) => settings.ship.environment(name, &settings.name)?.registry,
-            (None, None) => only_environment(settings)?.registry,
-        };
-        let Some(named) = named else {
-            let environment = match &arguments.environment {
-                Some(name) => settings.ship.environment(name, &settings.name)?,
-                None => only_environment(settings)?,
-            };
-            let ecr = ecr::Ecr::connect(&environment, context).await?;
-            let registry = Registry::new(ecr.host(), &context.environment, ecr.credentials())?;
-            return Ok(Self { registry, prefix: None, ecr: Some(ecr) });
-        };
-        let (host, prefix) = match named.split_once('/') {
+    /// The environment's own, or ECR of its account and region.
+    async fn of(environment: &EnvironmentSettings, context: &Context) -> Result<Self> {
+        if let Some(named) = &environment.registry {
+            return Self::named(named, context);
+        }
+        if environment.target == EnvironmentTarget::Docker {
+            return Err(Failure::usage(format!("the environment `{}` has no registry", environment.name))
+                .cause("it is a Docker host, and nothing says where that takes its images from")
+                .hint(format!(
+                    "Set environments.{}.registry in streamify.yaml, or give --registry HOST.",
+                    environment.name
+                ))
+                .hint("A daemon on this machine needs none: streamify image build --load"));
+        }
+        let ecr = ecr::Ecr::connect(environment, context).await?;
+        let registry = Registry::new(ecr.host(), &context.environment, ecr.credentials())?;
+        Ok(Self { registry, prefix: None, ecr: Some(ecr) })
+    }
+
+    /// `host`, `host:port` or `host/prefix`.
+    fn named(text: &str, context: &Context) -> Result<Self> {
+        let (host, prefix) = match text.split_once('/') {
             Some((host, prefix)) if !prefix.is_empty() => (host, Some(prefix.trim_matches('/').to_owned())),
-            _ => (named.as_str(), None),
+            _ => (text.trim_end_matches('/'), None),
         };
         let registry = Registry::new(host, &context.environment, credentials(context))?;
         Ok(Self { registry, prefix, ecr: None })
     }
 
-    /// The repository's whole name; where it has to be made first, it is.
-    async fn repository(&self, name: String) -> Result<String> {
+    /// The repository's whole name.
+    fn repository(&self, name: &str) -> String {
+        self.prefix.as_ref().map_or_else(|| name.to_owned(), |prefix| format!("{prefix}/{name}"))
+    }
+
+    /// Pushes a layout; where the repository has to be made first, it is.
+    async fn push(
+        &self,
+        name: &str,
+        layout: &Layout,
+        repository: &str,
+        tags: Vec<String>,
+        context: &Context,
+    ) -> Result<Pushed> {
+        let target = Target { repository: self.repository(repository), tags };
         if let Some(ecr) = &self.ecr {
-            ecr.ensure(&name).await?;
+            ecr.ensure(&target.repository).await?;
         }
-        Ok(self.prefix.as_ref().map_or_else(|| name.clone(), |prefix| format!("{prefix}/{name}")))
+        let report = context.terminal.report();
+        image::push(name, layout, &self.registry, &target, &context.environment, &report).await
     }
 }
 

@@ -144,7 +144,7 @@ pub(super) fn sensitive(value: &Secret) -> Result<reqwest::header::HeaderValue> 
     Ok(header)
 }
 
-fn nobody(registry: &str) -> Failure {
+pub(super) fn nobody(registry: &str) -> Failure {
     Failure::failed(format!("the registry {registry} wants a login, and there is none"))
         .hint(format!("Log in: docker login {registry}"))
         .hint("Without Docker, write `auths` into ~/.docker/config.json, or name a credential helper there.")

@@ -27,7 +27,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long one call may take that moves little.
 const CALL: Duration = Duration::from_secs(60);
 /// Tries of a call that fails on the way.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
+/// How long nothing may move before the connection counts as broken.
+pub(super) const STALLED: Duration = Duration::from_secs(60);
 /// Tries of a call that the registry asks to make later.
 const BUSY_TRIES: u32 = 6;
 /// The longest pause that a registry can ask for.
@@ -136,17 +138,18 @@ impl Registry {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-        let Some(challenge) = challenges.filter_map(|value| Challenge::parse(value.to_str().ok()?)).next() else {
+        let mut challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        let Some(challenge) = challenges.find_map(|value| Challenge::parse(value.to_str().ok()?)) else {
             return Ok(response);
         };
         let login = self.credentials.login(&self.name).await.map_err(Trouble::Final)?;
-        let is_secure = self.root.scheme() == "https";
+        let (is_secure, is_known) = (self.root.scheme() == "https", login.is_some());
         let answer = auth::answer(&self.http, &self.name, is_secure, &challenge, scope, login).await;
         let authorization = answer.map_err(Trouble::Final)?;
         let response = send(Some(&authorization)).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            return Err(Trouble::Final(auth::refused(&self.name).cause(describe(response).await)));
+            let failure = if is_known { auth::refused(&self.name) } else { auth::nobody(&self.name) };
+            return Err(Trouble::Final(failure.cause(describe(response).await)));
         }
         self.authorizations.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.clone(), authorization);
         Ok(response)
@@ -274,7 +277,10 @@ impl Registry {
     pub(super) async fn document<T: DeserializeOwned>(&self, scope: &Scope, descriptor: &Descriptor) -> Result<T> {
         let what = || format!("can't read the document {} of {}/{}", descriptor.digest, self.name, scope.repository);
         let response = self.blob(scope, &descriptor.digest).await?;
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(&error.without_url()))?;
+        let read = tokio::time::timeout(CALL, response.bytes()).await;
+        let read =
+            read.map_err(|_| Failure::unreachable(what()).cause(format!("no end after {} s", CALL.as_secs())))?;
+        let bytes = read.map_err(|error| self.unreachable(&error.without_url()))?;
         if Digest::of(&bytes) != descriptor.digest {
             return Err(Failure::failed(what()).cause("what came has another digest"));
         }

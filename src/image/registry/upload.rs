@@ -11,13 +11,11 @@ use reqwest::{Body, Method, Response, StatusCode, Url};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::{CALL, Registry, Scope, TRIES, Trouble, is_passing, pause};
+use super::{CALL, Registry, STALLED, Scope, TRIES, Trouble, is_passing, pause};
 use crate::failure::{Failure, OrFail, Result};
 use crate::image::oci::Descriptor;
 use crate::report::{Event, Report, Unit};
 
-/// How long nothing may move before the connection counts as broken.
-const STALLED: Duration = Duration::from_secs(60);
 /// Bytes that are read from the disk at once.
 const READ: usize = 256 << 10;
 
