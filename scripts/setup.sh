@@ -7,7 +7,7 @@ set -euo pipefail
 wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
 if [ "${1:-}" = tests ]; then
   wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang dockerd:docker.io iptables:iptables
-    mmdebstrap:mmdebstrap)
+    mmdebstrap:mmdebstrap docker-registry:docker-registry git:git)
 fi
 missing=()
 for entry in "${wanted[@]}"; do
@@ -48,4 +48,5 @@ fi
 if [ "${1:-}" = tests ]; then
   "$(dirname "$0")/compose-peer.sh" >/dev/null
   "$(dirname "$0")/aws-emulators.sh" install >/dev/null
+  "$(dirname "$0")/crane-peer.sh" >/dev/null
 fi

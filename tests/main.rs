@@ -5,6 +5,7 @@ mod backend;
 mod cli;
 mod compose;
 mod docker;
+mod image;
 mod kafka;
 mod migrate;
 mod rooms;

@@ -8,6 +8,7 @@ mod deploy;
 mod dev;
 mod docker_host;
 mod help;
+mod image;
 mod init;
 mod kafka;
 mod migrate;
@@ -115,6 +116,7 @@ enum Command {
     History(deploy::HistoryArguments),
     Secrets(secrets::Arguments),
     Verify(verify::Arguments),
+    Image(image::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -201,6 +203,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
+        Command::Image(arguments) => on_threads(image::run(&arguments, context), context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
         Command::Deploy(arguments) => on_threads(deploy::run(&arguments, context), context),
         Command::Rollback(arguments) => on_threads(deploy::rollback(&arguments, context), context),

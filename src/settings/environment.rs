@@ -75,6 +75,17 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
     },
+    Variable {
+        name: "SOURCE_DATE_EPOCH",
+        meaning: "seconds since 1970: the time that built images say they were made at",
+    },
+    Variable { name: "XDG_CACHE_HOME", meaning: "the folder of what is fetched once, instead of ~/.cache" },
+    Variable {
+        name: "GITHUB_OUTPUT",
+        meaning: "the file that takes a workflow step's outputs, as `image` and `digest`",
+    },
+    Variable { name: "GITHUB_STEP_SUMMARY", meaning: "the file that takes a workflow step's summary" },
+    Variable { name: "STREAMIFY_ECR_REGISTRY", meaning: "the host of ECR's registry, where an emulator plays AWS" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];

@@ -6,4 +6,4 @@ mod failures;
 mod interop;
 mod lifecycle;
 mod rollout;
-mod support;
+pub mod support;
