@@ -12,15 +12,19 @@
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`migrate`] | the database's schema | settings, failure, report |
+//! | [`outputs`] | what Terraform made, as one checked object | failure |
+//! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
 
 pub mod aws;
 pub mod cli;
+pub mod deploy;
 pub mod failure;
 pub mod kafka;
 pub mod migrate;
+pub mod outputs;
 pub mod report;
 pub mod settings;
 pub mod stack;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and what it may use besides itself; `cli` may use every room.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("failure", &[]),
     ("report", &[]),
     ("settings", &["failure"]),
@@ -13,6 +13,8 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("stack", &["failure", "report", "settings"]),
     ("migrate", &["failure", "report", "settings"]),
     ("kafka", &["failure", "report", "settings"]),
+    ("outputs", &["failure"]),
+    ("deploy", &["aws", "failure", "outputs", "report", "settings"]),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
