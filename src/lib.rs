@@ -11,9 +11,10 @@
 //! | [`failure`] | what went wrong and the exit codes | – |
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
+//! | [`outputs`] | what Terraform tells of an environment | settings, failure |
+//! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
-//! | [`outputs`] | what Terraform made, as one checked object | failure |
-//! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, settings, failure, report |
+//! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, secrets, settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
@@ -26,6 +27,7 @@ pub mod kafka;
 pub mod migrate;
 pub mod outputs;
 pub mod report;
+pub mod secrets;
 pub mod settings;
 pub mod stack;
 pub mod terminal;

@@ -1,65 +1,278 @@
-//! What Terraform made, as one object: the output `streamify` of an environment's Terraform root.
+//! What Terraform tells of an environment: its output `streamify`, one object, checked whole.
 //!
-//! Its keys are described in `docs/decisions/0008-environments.md`.
+//! `docs/decisions/0008-environments.md` says what is in it and why it is one.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::process::Command;
 
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Kind, Result};
+use crate::settings::EnvironmentSettings;
 
-/// The output `streamify`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+/// The output's name.
+pub const OUTPUT: &str = "streamify";
+
+/// Reading a remote state takes seconds; longer than this, somebody waits at a prompt or for a lock.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// What Terraform made for an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outputs {
     /// The ECS cluster's name.
     pub cluster: String,
-    /// Ids of the subnets that tasks run in.
+    /// Ids of the subnets that tasks run in; at least one.
     pub subnets: Vec<String>,
-    /// Whether tasks have public addresses.
-    #[serde(default)]
+    /// Where tasks have no NAT.
     pub assign_public_ip: bool,
     /// The `DynamoDB` table of the lock and the history.
     pub deploys_table: String,
-    /// Variable → ARN, for secrets that Terraform makes.
-    #[serde(default)]
+    /// Variable to ARN, for secrets that Terraform makes.
     pub secrets: BTreeMap<String, String>,
     /// By the service's name in `streamify.yaml`.
     pub services: BTreeMap<String, ServiceOutputs>,
+    /// Where it was read, for messages.
+    pub source: String,
 }
 
 /// What Terraform made for a service.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct ServiceOutputs {
     /// The ECS service's name.
     pub name: String,
-    /// The ARN of the role that starts its tasks.
+    /// The ARN of the role that pulls the image, reads the secrets and writes the log.
     pub execution_role: String,
-    /// The ARN of the role that its program has.
+    /// The ARN of the role that the program has.
     pub task_role: String,
-    /// Ids.
+    /// Ids; at least one.
     pub security_groups: Vec<String>,
     /// The target group's ARN; none without a load balancer.
-    #[serde(default)]
     pub target_group: Option<String>,
     /// The `CloudWatch` log group's name.
     pub log_group: String,
-    /// The container's name; none: the service's.
+    /// The container's name; the service's by default.
     #[serde(default)]
-    pub container: Option<String>,
+    pub container: String,
+}
+
+/// The object as it is written; services are read one by one, so that a mistake is named with its service.
+#[derive(Deserialize)]
+struct Written {
+    cluster: String,
+    subnets: Vec<String>,
+    assign_public_ip: bool,
+    deploys_table: String,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    services: BTreeMap<String, Value>,
 }
 
 impl Outputs {
-    /// Reads the object from a file, as `terraform output -json streamify` prints it.
+    /// Reads an environment's outputs: from a file where one is given, else from its Terraform root.
     ///
     /// # Errors
-    /// The file can't be read, is no JSON, or lacks a key, which is named.
-    pub fn read(file: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(file).or_fail(|| format!("can't read {}", file.display()))?;
-        serde_json::from_str(&text).map_err(|error| {
-            Failure::usage(format!("{} is not what Terraform's output `streamify` is", file.display()))
-                .because(&error)
-                .hint("`terraform output -json streamify` prints it.")
+    /// No file; no Terraform; a root that was not applied; and what [`Outputs::parse`] finds.
+    pub async fn load(environment: &EnvironmentSettings, project: &Path, file: Option<&Path>) -> Result<Self> {
+        if let Some(file) = file {
+            let text = tokio::fs::read_to_string(file)
+                .await
+                .map_err(|error| Failure::usage(format!("can't read {}", file.display())).because(&error))?;
+            return Self::parse(&text, &file.display().to_string());
+        }
+        let root = project.join(&environment.terraform);
+        let name = &environment.name;
+        if !root.is_dir() {
+            return Err(Failure::usage(format!("there is no Terraform root for the environment `{name}`"))
+                .cause(format!("there is no folder {}", root.display()))
+                .hint(format!("Set environments.{name}.terraform in streamify.yaml, or give --outputs FILE.")));
+        }
+        let text = ask(&root).await?;
+        Self::parse(&text, &format!("the output `{OUTPUT}` of {}", environment.terraform.display()))
+    }
+
+    /// Reads the object: alone, or inside of what `terraform output -json` prints.
+    ///
+    /// # Errors
+    /// The key that is missing or of another type, with its service.
+    pub fn parse(text: &str, source: &str) -> Result<Self> {
+        let mut value: Value = serde_json::from_str(text)
+            .map_err(|error| Failure::usage(format!("{source} is not JSON")).because(&error))?;
+        if let Some(inside) = value.get_mut(OUTPUT).and_then(|output| output.get_mut("value")) {
+            value = inside.take();
+        }
+        let written: Written = read(value, source, "")?;
+        let services = written.services.into_iter().map(|(key, value)| {
+            let mut service: ServiceOutputs = read(value, source, &format!("services.{key}."))?;
+            if service.container.is_empty() {
+                service.container.clone_from(&key);
+            }
+            Ok((key, service))
+        });
+        let outputs = Self {
+            cluster: written.cluster,
+            subnets: written.subnets,
+            assign_public_ip: written.assign_public_ip,
+            deploys_table: written.deploys_table,
+            secrets: written.secrets,
+            services: services.collect::<Result<_>>()?,
+            source: source.to_owned(),
+        };
+        outputs.filled()?;
+        Ok(outputs)
+    }
+
+    /// Whether every service of the environment is there, and none besides.
+    ///
+    /// # Errors
+    /// The services that only one side knows.
+    pub fn in_step(&self, environment: &EnvironmentSettings) -> Result<()> {
+        let only = |mine: Vec<&String>, theirs: &dyn Fn(&String) -> bool| -> Vec<String> {
+            mine.into_iter().filter(|name| !theirs(name)).map(|name| format!("`{name}`")).collect()
+        };
+        let missing = only(environment.services.keys().collect(), &|name| self.services.contains_key(name));
+        let unknown = only(self.services.keys().collect(), &|name| environment.services.contains_key(name));
+        if missing.is_empty() && unknown.is_empty() {
+            return Ok(());
+        }
+        let name = &environment.name;
+        let mut failure = Failure::failed(format!("streamify.yaml and Terraform know different services of `{name}`"));
+        if !missing.is_empty() {
+            failure = failure.cause(format!("Terraform has not made {}", missing.join(", ")));
+        }
+        if !unknown.is_empty() {
+            failure = failure.cause(format!("streamify.yaml does not know {}", unknown.join(", ")));
+        }
+        Err(failure.hint(format!("Bring them in step: streamify infra plan {name}, then streamify infra apply {name}")))
+    }
+
+    /// A name that is empty would only show as a strange refusal of AWS.
+    fn filled(&self) -> Result<()> {
+        let empty = |key: String| {
+            Err(Failure::usage(format!("{}: `{key}` is empty", self.source))
+                .hint("It comes from the output of the Terraform root; docs/decisions/0008-environments.md lists it."))
+        };
+        let texts = [("cluster", &self.cluster), ("deploys_table", &self.deploys_table)];
+        if let Some((key, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
+            return empty((*key).to_owned());
+        }
+        if self.subnets.is_empty() {
+            return empty("subnets".to_owned());
+        }
+        for (name, service) in &self.services {
+            let texts = [
+                ("name", &service.name),
+                ("execution_role", &service.execution_role),
+                ("task_role", &service.task_role),
+                ("log_group", &service.log_group),
+            ];
+            let empty_text = texts.iter().find(|(_, text)| text.is_empty()).map(|(key, _)| *key);
+            let key = empty_text.or(service.security_groups.is_empty().then_some("security_groups"));
+            if let Some(key) = key {
+                return empty(format!("services.{name}.{key}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(value: Value, source: &str, place: &str) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| {
+        let at = place.trim_end_matches('.');
+        let at = if at.is_empty() { String::new() } else { format!(", in {at}") };
+        Failure::usage(format!("{source} is not what a deploy needs{at}"))
+            .cause(error.to_string())
+            .hint("docs/decisions/0008-environments.md lists the keys; terraform/ in this project writes them.")
+    })
+}
+
+/// Asks Terraform, or its open fork where only that is installed.
+async fn ask(root: &Path) -> Result<String> {
+    let mut failure = None;
+    for program in ["terraform", "tofu"] {
+        match run(program, root).await {
+            Err(error) if error.kind == Kind::Unreachable => failure = failure.or(Some(error)),
+            other => return other,
+        }
+    }
+    Err(failure.unwrap_or_else(|| Failure::unreachable("there is no terraform")))
+}
+
+async fn run(program: &str, root: &Path) -> Result<String> {
+    let chdir = format!("-chdir={}", root.display());
+    let shown = PathBuf::from(root);
+    let mut command = Command::new(program);
+    command.arg(chdir).args(["output", "-json", "-no-color", OUTPUT]).stdin(Stdio::null()).kill_on_drop(true);
+    let asked = tokio::time::timeout(LIMIT, command.output()).await.map_err(|_| {
+        Failure::timed_out(format!("{program} has not given its outputs in {} s", LIMIT.as_secs()))
+            .cause(format!("in {}", shown.display()))
+            .hint("Does the state's place answer? --outputs FILE takes the object from a file instead.")
+    })?;
+    let output = asked.map_err(|error| {
+        Failure::unreachable(format!("can't run {program}"))
+            .because(&error)
+            .hint("Install Terraform, or give the outputs as a file: --outputs FILE")
+    })?;
+    if output.status.success() {
+        return String::from_utf8(output.stdout)
+            .map_err(|error| Failure::failed(format!("{program} did not print text")).because(&error));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Terraform frames its errors with bars and empty lines.
+    let lines = said.lines().map(|line| line.trim_matches(['│', '╷', '╵', ' '])).filter(|line| !line.is_empty());
+    Err(Failure::failed(format!("can't read the output `{OUTPUT}` of {}", shown.display()))
+        .cause(lines.collect::<Vec<_>>().join("\n"))
+        .hint("Has it been applied, and is it initialised here? terraform init, then terraform apply")
+        .hint("--outputs FILE takes the object from a file instead."))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object() -> Value {
+        json!({
+            "cluster": "cinema-prod", "subnets": ["subnet-1"], "assign_public_ip": false, "deploys_table": "deploys",
+            "secrets": {"DATABASE_URL": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-a1"},
+            "services": {"backend": {
+                "name": "cinema-prod-backend", "execution_role": "arn:aws:iam::123456789012:role/e",
+                "task_role": "arn:aws:iam::123456789012:role/t", "security_groups": ["sg-1"], "target_group": null,
+                "log_group": "/cinema/prod/backend",
+            }},
         })
+    }
+
+    #[test]
+    fn the_object_is_read_alone_and_among_all_outputs() {
+        let alone = Outputs::parse(&object().to_string(), "a file").unwrap();
+        assert_eq!(alone.services["backend"].container, "backend");
+        assert_eq!(alone.services["backend"].target_group, None);
+        let all =
+            json!({"other": {"value": 1}, "streamify": {"sensitive": false, "type": "dynamic", "value": object()}});
+        assert_eq!(Outputs::parse(&all.to_string(), "a file").unwrap(), alone);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_place() {
+        let mut lacking = object();
+        lacking["services"]["backend"].as_object_mut().unwrap().remove("log_group");
+        let failure = Outputs::parse(&lacking.to_string(), "a file").unwrap_err();
+        assert!(failure.message.contains("services.backend"), "{failure:?}");
+        assert!(failure.causes[0].contains("log_group"), "{failure:?}");
+
+        let mut lacking = object();
+        lacking.as_object_mut().unwrap().remove("deploys_table");
+        assert!(Outputs::parse(&lacking.to_string(), "f").unwrap_err().causes[0].contains("deploys_table"));
+        let mut empty = object();
+        empty["services"]["backend"]["task_role"] = "".into();
+        let failure = Outputs::parse(&empty.to_string(), "f").unwrap_err();
+        assert!(failure.message.contains("services.backend.task_role"), "{failure:?}");
+        assert!(Outputs::parse("nothing", "f").unwrap_err().message.contains("not JSON"));
     }
 }

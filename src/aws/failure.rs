@@ -90,6 +90,11 @@ impl Aws {
         }
     }
 
+    /// The same for what a service refuses inside of an answer to a call that went well.
+    pub fn refusal(&self, doing: impl Into<String>, code: &str, message: &str) -> Failure {
+        self.refused(doing.into(), &Refusal { code, message, request: None })
+    }
+
     /// A service's refusal in words.
     pub(super) fn refused(&self, doing: String, refusal: &Refusal<'_>) -> Failure {
         let Refusal { code, message, request } = *refusal;

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use super::cloud::Cloud;
 use crate::failure::{Failure, OrFail, Result};
 use crate::outputs::Outputs;
+use crate::secrets::Reference;
 use crate::settings::EnvironmentSettings;
 
 /// A filter of `DescribeParameters` takes fifty names.
@@ -23,10 +24,15 @@ pub(super) async fn find(
     outputs: &Outputs,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let made = |variable: &str, name: &str| outputs.secrets.get(variable).or_else(|| outputs.secrets.get(name));
-    let secrets = || environment.services.values().flat_map(|service| &service.secrets);
-    let wanted: BTreeSet<String> = secrets()
-        .filter(|(variable, secret)| made(variable, split(secret).0).is_none())
-        .map(|(_, secret)| format!("{}{}", environment.prefix, split(secret).0))
+    let full = |name: &str| match name.starts_with('/') {
+        true => name.to_owned(),
+        false => format!("{}{name}", environment.prefix),
+    };
+    let secrets = environment.services.values().flat_map(|service| &service.secrets);
+    let wanted: BTreeSet<String> = secrets
+        .map(|(variable, secret)| (variable, Reference::parse(secret).name))
+        .filter(|(variable, name)| made(variable, name).is_none() && !name.starts_with("arn:"))
+        .map(|(_, name)| full(&name))
         .collect();
     let parameters = parameters(cloud, &wanted).await?;
     let others = wanted.iter().filter(|name| !parameters.contains(*name));
@@ -48,25 +54,14 @@ pub(super) async fn find(
     for (service, settings) in &environment.services {
         let mut of_service = BTreeMap::new();
         for (variable, secret) in &settings.secrets {
-            let (name, key) = split(secret);
-            let full = format!("{}{name}", environment.prefix);
-            let from = match (made(variable, name), arns.get(&full).and_then(Option::as_ref)) {
-                (Some(arn), _) | (None, Some(arn)) => with_key(service, variable, arn, key)?,
-                (None, None) => with_key(service, variable, &full, key)?,
-            };
-            of_service.insert(variable.clone(), from);
+            let Reference { name, key } = Reference::parse(secret);
+            let full = if name.starts_with("arn:") { name.clone() } else { full(&name) };
+            let found = made(variable, &name).or_else(|| arns.get(&full)?.as_ref()).unwrap_or(&full);
+            of_service.insert(variable.clone(), with_key(service, variable, found, key.as_deref())?);
         }
         all.insert(service.clone(), of_service);
     }
     Ok(all)
-}
-
-/// `name:key` in its two parts.
-fn split(secret: &str) -> (&str, Option<&str>) {
-    match secret.split_once(':') {
-        Some((name, key)) => (name, Some(key)),
-        None => (secret, None),
-    }
 }
 
 /// ECS takes a key out of a secret of Secrets Manager only.
@@ -112,8 +107,6 @@ mod tests {
 
     #[test]
     fn keys_are_taken_from_secrets_manager_only() {
-        assert_eq!(split("database:password"), ("database", Some("password")));
-        assert_eq!(split("token"), ("token", None));
         let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x-AbCdEf";
         assert_eq!(with_key("api", "PASSWORD", arn, Some("password")).unwrap(), format!("{arn}:password::"));
         let failure = with_key("api", "PASSWORD", "/shop/prod/database", Some("password")).unwrap_err();

@@ -32,11 +32,6 @@ pub(super) struct Material<'a> {
     pub(super) is_exec_enabled: bool,
 }
 
-/// The container's name.
-pub(super) fn container_name<'a>(service: &'a str, outputs: &'a ServiceOutputs) -> &'a str {
-    outputs.container.as_deref().unwrap_or(service)
-}
-
 /// The task definition of a service.
 pub(super) fn definition(
     settings: &ServiceSettings,
@@ -71,7 +66,7 @@ fn container(settings: &ServiceSettings, material: Material<'_>) -> Result<Conta
         .build()
         .or_fail(wrong)?;
     let mut container = ContainerDefinition::builder()
-        .name(container_name(material.service, material.outputs))
+        .name(&material.outputs.container)
         .image(material.image)
         .essential(true)
         .readonly_root_filesystem(!material.is_exec_enabled)

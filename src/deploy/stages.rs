@@ -160,7 +160,7 @@ async fn compare(
     let mut wanted = BTreeMap::new();
     for (name, settings) in &environment.services {
         let (of_service, now) = (run.outputs(name)?, &live[name]);
-        let container = render::container_name(name, of_service);
+        let container = of_service.container.as_str();
         let running = now.revision.leaves.get(&format!("containerDefinitions.{container}.image"));
         let image = match (references.get(&settings.image), running.and_then(|image| image.as_str())) {
             (Some(reference), _) => reference,

@@ -57,7 +57,7 @@ impl From<Failure> for Broken {
 
 impl OneOff<'_> {
     fn container(&self) -> &str {
-        super::render::container_name(self.service, self.of)
+        &self.of.container
     }
 
     /// Starts it.

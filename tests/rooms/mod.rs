@@ -9,12 +9,13 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("report", &[]),
     ("settings", &["failure"]),
     ("aws", &["failure", "settings"]),
+    ("outputs", &["failure", "settings"]),
+    ("secrets", &["aws", "failure", "outputs", "report", "settings"]),
     ("terminal", &["failure", "report"]),
     ("stack", &["failure", "report", "settings"]),
     ("migrate", &["failure", "report", "settings"]),
     ("kafka", &["failure", "report", "settings"]),
-    ("outputs", &["failure"]),
-    ("deploy", &["aws", "failure", "outputs", "report", "settings"]),
+    ("deploy", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

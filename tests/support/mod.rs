@@ -1,6 +1,7 @@
-//! Real services for tests: PostgreSQL, Kafka, the backend, and clients of it.
+//! Real services for tests: PostgreSQL, Kafka, the backend, AWS as emulators play it, and clients of them.
 
 pub mod api;
+pub mod aws;
 pub mod backend;
 pub mod feed;
 pub mod kafka;

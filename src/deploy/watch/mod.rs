@@ -70,7 +70,7 @@ impl Subject {
             service: service.to_owned(),
             name: outputs.name.clone(),
             task_definition: task_definition.to_owned(),
-            container: super::render::container_name(service, outputs).to_owned(),
+            container: outputs.container.clone(),
             log_group: outputs.log_group.clone(),
             target_group: outputs.target_group.clone(),
             before,

@@ -1,0 +1,43 @@
+"""moto's server with what Terraform's AWS provider asks of Application Auto Scaling and moto 5.2 does not answer: tags."""
+
+import json
+import sys
+
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.server import main
+
+tags: dict[str, dict[str, str]] = {}
+register = ApplicationAutoScalingResponse.register_scalable_target
+
+
+def register_with_tags(self):
+    answer = register(self)
+    given = self._get_param("Tags")
+    if given:
+        arn = json.loads(answer)["ScalableTargetARN"]
+        tags.setdefault(arn, {}).update(given)
+    return answer
+
+
+def list_tags(self):
+    return json.dumps({"Tags": tags.get(self._get_param("ResourceARN"), {})})
+
+
+def tag(self):
+    tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags"))
+    return "{}"
+
+
+def untag(self):
+    of_resource = tags.get(self._get_param("ResourceARN"), {})
+    for key in self._get_param("TagKeys"):
+        of_resource.pop(key, None)
+    return "{}"
+
+
+ApplicationAutoScalingResponse.register_scalable_target = register_with_tags
+ApplicationAutoScalingResponse.list_tags_for_resource = list_tags
+ApplicationAutoScalingResponse.tag_resource = tag
+ApplicationAutoScalingResponse.untag_resource = untag
+
+main(sys.argv[1:])
