@@ -10,6 +10,7 @@ mod init;
 mod kafka;
 mod migrate;
 mod serve;
+mod ship;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -106,6 +107,11 @@ enum Command {
     Serve(serve::Arguments),
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
+    Diff(ship::diff::Arguments),
+    Deploy(ship::deploy::Arguments),
+    Rollback(ship::rollback::Arguments),
+    History(ship::history::Arguments),
+    Restart(ship::restart::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -193,6 +199,11 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
+        Command::Diff(arguments) => on_threads(ship::diff::run(&arguments, context), context),
+        Command::Deploy(arguments) => on_threads(ship::deploy::run(&arguments, context), context),
+        Command::Rollback(arguments) => on_threads(ship::rollback::run(&arguments, context), context),
+        Command::History(arguments) => on_threads(ship::history::run(&arguments, context), context),
+        Command::Restart(arguments) => on_threads(ship::restart::run(&arguments, context), context),
     }
 }
 

@@ -75,6 +75,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
     },
+    Variable { name: "STREAMIFY_LEASE_SECONDS", meaning: "how long a deploy's lock holds without a sign of life [60]" },
+    Variable { name: "GITHUB_STEP_SUMMARY", meaning: "the file that a deploy writes its story to" },
+    Variable { name: "GITHUB_OUTPUT", meaning: "the file that a deploy writes its result to" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];
