@@ -3,6 +3,7 @@
 mod backend;
 mod cli;
 mod compose;
+mod deploy;
 mod docker;
 mod kafka;
 mod migrate;
