@@ -23,6 +23,10 @@ pub enum Kind {
     RolledBack,
     /// The time given ran out while it was still going on.
     TimedOut,
+    /// Another change of the same thing took its place.
+    Superseded,
+    /// Somebody else stopped it.
+    Stopped,
     /// A signal ended it; the number is the signal's.
     Interrupted(u8),
     /// Whoever read standard output went away: nothing to say, and no failure.
@@ -39,6 +43,8 @@ impl Kind {
             Self::Unreachable => 4,
             Self::RolledBack => 5,
             Self::TimedOut => 6,
+            Self::Superseded => 7,
+            Self::Stopped => 8,
             Self::Interrupted(signal) => 128 + signal,
         }
     }
@@ -51,6 +57,8 @@ impl Kind {
             Self::Unreachable => "unreachable",
             Self::RolledBack => "rolled_back",
             Self::TimedOut => "timed_out",
+            Self::Superseded => "superseded",
+            Self::Stopped => "stopped",
             Self::Interrupted(_) => "interrupted",
             Self::BrokenPipe => "broken_pipe",
         }
@@ -169,9 +177,9 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_that_scripts_rely_on() {
-        let codes =
-            [Kind::Failed, Kind::Usage, Kind::Unreachable, Kind::RolledBack, Kind::TimedOut].map(Kind::exit_code);
-        assert_eq!(codes, [1, 2, 4, 5, 6]);
+        let kinds = [Kind::Failed, Kind::Usage, Kind::Unreachable, Kind::RolledBack, Kind::TimedOut];
+        assert_eq!(kinds.map(Kind::exit_code), [1, 2, 4, 5, 6]);
+        assert_eq!([Kind::Superseded, Kind::Stopped].map(Kind::exit_code), [7, 8]);
         assert_eq!(Kind::Interrupted(2).exit_code(), 130);
         assert_eq!(Kind::Interrupted(15).exit_code(), 143);
     }

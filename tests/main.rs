@@ -4,6 +4,7 @@ mod aws;
 mod backend;
 mod cli;
 mod compose;
+mod deploy;
 mod docker;
 mod image;
 mod kafka;

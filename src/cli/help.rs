@@ -14,7 +14,7 @@ pub(super) struct Arguments {
 }
 
 /// As docs and scripts know them.
-const EXIT_CODES: [(&str, &str); 9] = [
+const EXIT_CODES: [(&str, &str); 11] = [
     ("0", "done, or nothing to do"),
     ("1", "failed or refused"),
     ("2", "bad arguments or configuration"),
@@ -22,6 +22,8 @@ const EXIT_CODES: [(&str, &str); 9] = [
     ("4", "something it depends on can't be reached: Docker, AWS, PostgreSQL, Kafka"),
     ("5", "rolled back"),
     ("6", "timed out, still going on"),
+    ("7", "superseded: another deployment took its place"),
+    ("8", "stopped by somebody else"),
     ("130", "interrupted by Ctrl-C"),
     ("143", "ended by SIGTERM"),
 ];

@@ -4,9 +4,7 @@
 
 mod completions;
 mod config;
-mod deploy;
 mod dev;
-mod docker_host;
 mod help;
 mod image;
 mod init;
@@ -14,6 +12,7 @@ mod kafka;
 mod migrate;
 mod secrets;
 mod serve;
+mod ship;
 mod verify;
 
 use std::cell::OnceCell;
@@ -111,9 +110,11 @@ enum Command {
     Serve(serve::Arguments),
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
-    Deploy(deploy::Arguments),
-    Rollback(deploy::RollbackArguments),
-    History(deploy::HistoryArguments),
+    Diff(ship::diff::Arguments),
+    Deploy(ship::deploy::Arguments),
+    Rollback(ship::rollback::Arguments),
+    History(ship::history::Arguments),
+    Restart(ship::restart::Arguments),
     Secrets(secrets::Arguments),
     Verify(verify::Arguments),
     Image(image::Arguments),
@@ -205,9 +206,11 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Image(arguments) => on_threads(image::run(&arguments, context), context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
-        Command::Deploy(arguments) => on_threads(deploy::run(&arguments, context), context),
-        Command::Rollback(arguments) => on_threads(deploy::rollback(&arguments, context), context),
-        Command::History(arguments) => deploy::history(&arguments, context),
+        Command::Diff(arguments) => on_threads(ship::diff::run(&arguments, context), context),
+        Command::Deploy(arguments) => on_threads(ship::deploy::run(&arguments, context), context),
+        Command::Rollback(arguments) => on_threads(ship::rollback::run(&arguments, context), context),
+        Command::History(arguments) => on_threads(ship::history::run(&arguments, context), context),
+        Command::Restart(arguments) => on_threads(ship::restart::run(&arguments, context), context),
         Command::Secrets(arguments) => on_threads(secrets::run(&arguments, context), context),
         Command::Verify(arguments) => on_threads(verify::run(&arguments, context), context),
     }

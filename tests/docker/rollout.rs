@@ -159,7 +159,7 @@ fn a_deploy_that_is_killed_or_interrupted_is_finished_or_taken_back() {
     let before = project.ids();
     let waits_for_health = |level: &str| {
         project.write(&file(level, never));
-        let child = project.tool(&["deploy", "local", "--timeout", "60"]).spawn().unwrap();
+        let child = project.tool(&["deploy", "local", "--timeout", "1"]).spawn().unwrap();
         eventually("the old one is stopped and the new one runs", || {
             project.entries().iter().any(|entry| entry["phase"] == "running" && entry["id"] != before[0].1.as_str())
         });

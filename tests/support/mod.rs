@@ -3,6 +3,7 @@
 pub mod api;
 pub mod aws;
 pub mod backend;
+pub mod ecs;
 pub mod feed;
 pub mod kafka;
 pub mod postgres;

@@ -1,14 +1,14 @@
 //! Environments on a Docker host: `deploy`, `rollback` and `history` where the target is `docker`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::dev::{Place, docker_place};
-use super::{Context, Outcome};
+use super::super::dev::{Place, docker_place};
+use super::super::{Context, Outcome};
+use super::commit;
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::EnvironmentSettings;
 use crate::stack::compose::model::Project;
@@ -48,7 +48,11 @@ pub(super) async fn deploy(environment: &EnvironmentSettings, wish: &Wish<'_>, c
 }
 
 /// Goes back to the last release that was good and another one.
-pub(super) async fn rollback(environment: &EnvironmentSettings, wish: &Wish<'_>, context: &Context) -> Result<Outcome> {
+pub(super) async fn rollback(
+    environment: &EnvironmentSettings,
+    timeout: Option<Duration>,
+    context: &Context,
+) -> Result<Outcome> {
     let place = docker_place(context).await?;
     let all = Releases::read(&context.settings()?.dev.data)?;
     let target = before(&all).ok_or_else(|| {
@@ -67,35 +71,20 @@ pub(super) async fn rollback(environment: &EnvironmentSettings, wish: &Wish<'_>,
     let settings = context.settings()?;
     let report = context.terminal.report();
     report.note(&format!("going back to what was deployed at {} by {}", target.at, target.by));
-    if wish.dry_run {
-        return context
-            .terminal
-            .result(
-                |_| {
-                    target
-                        .images
-                        .iter()
-                        .map(|(name, image)| format!("{name}  {}", image.id))
-                        .collect::<Vec<_>>()
-                        .join("\n")
-                },
-                target,
-            )
-            .map(|()| Outcome::Done);
-    }
     let releases = lock(context)?;
     for image in target.images.values() {
         bring_back(&place.engine, image).await?;
     }
     let stack = Stack::new(&place.engine, &project, &settings.environment);
     let prospect = stack.prospect(&Wishes::default()).await?;
-    roll_out(environment, &place, &stack, prospect, wish.timeout, &releases, Some(target.at), context).await
+    roll_out(environment, &place, &stack, prospect, timeout, &releases, Some(target.at), context).await
 }
 
 /// Lists the releases, the newest first.
-pub(super) fn history(context: &Context) -> Result<Outcome> {
+pub(super) fn history(limit: u64, context: &Context) -> Result<Outcome> {
     let mut all = Releases::read(&context.settings()?.dev.data)?;
     all.reverse();
+    all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     context.terminal.result(
         |paint| {
             if all.is_empty() {
@@ -151,7 +140,7 @@ async fn roll_out(
     let limit = timeout.or(minutes).unwrap_or(settings.dev.wait_timeout);
     let begun = Instant::now();
     let at = Timestamp::now();
-    let commit = commit(&settings.directory).await;
+    let commit = commit(&settings.directory);
     let result = stack.roll_out(prospect, &Wishes::default(), limit, &*report, &context.interrupt).await;
     let verdict = match &result {
         Ok(_) => Verdict::Succeeded,
@@ -252,13 +241,6 @@ fn who(context: &Context) -> String {
     let user = context.environment.get("USER").or_else(|| context.environment.get("LOGNAME")).unwrap_or("somebody");
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     format!("{user}@{}", host.as_deref().unwrap_or("this machine"))
-}
-
-/// The commit that the folder is at; None where it is no repository, or there is no git.
-async fn commit(folder: &Path) -> Option<String> {
-    let output = tokio::process::Command::new("git").args(["rev-parse", "HEAD"]).current_dir(folder).output().await;
-    let text = String::from_utf8(output.ok().filter(|output| output.status.success())?.stdout).ok()?;
-    Some(text.trim().to_owned())
 }
 
 fn short_id(id: &str) -> &str {

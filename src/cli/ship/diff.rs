@@ -1,0 +1,37 @@
+use super::super::{Context, Outcome};
+use super::deploy::{Choice, NoChecks, NoImages, shown};
+use super::{Place, Session, Watching};
+use crate::deploy;
+use crate::failure::Result;
+
+/// Show what a deploy would change, by service and field
+///
+/// Compares what streamify.yaml and Terraform's outputs say with what is live. Changes nothing. Images that are neither
+/// given nor built stay as they run.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  streamify diff prod\n  streamify diff prod --exit-code || echo 'prod differs'\n  \
+                        streamify diff prod --image app=123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:…\n  \
+                        streamify diff prod --output json | jq '.services[].definition'"
+)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    choice: Choice,
+    /// Exit with 3 when something differs
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    let session = Session::enter(&arguments.place, context).await?;
+    let watching = Watching { timeout: None, detach: false, wait: None };
+    let ground = session.ground(&watching, context);
+    let mut wishes = arguments.choice.wishes(&session, context)?;
+    // Whoever only looks need not have built anything.
+    wishes.keep_images = true;
+    let plan = deploy::plan(&ground, &NoImages, &NoChecks, &wishes).await?;
+    context.terminal.result(|paint| shown(paint, &plan), &plan)?;
+    Ok(if arguments.exit_code && !plan.is_empty() { Outcome::Difference } else { Outcome::Done })
+}

@@ -1,0 +1,71 @@
+//! Deploys to ECS on Fargate: observe, plan, show, apply in stages, watch, record; and what is done with it later.
+//!
+//! [`deploy`] is the whole way; [`Plan`] is what it is going to do, as pure data. The verdict of a rollout comes from
+//! the deployment of our own service revision. `docs/decisions/0010-rollouts.md` says why it is as it is.
+
+mod cloud;
+mod difference;
+mod lock;
+mod normal;
+mod observe;
+mod plan;
+mod record;
+mod references;
+mod render;
+mod restart;
+mod rollback;
+mod run;
+mod shape;
+mod stages;
+mod story;
+mod stream;
+mod tasks;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::BoxFuture;
+
+use crate::failure::Result;
+
+pub use cloud::Cloud;
+pub use difference::Difference;
+pub use lock::{Holder, LEASE, Owner};
+pub use plan::{Plan, ServicePlan, Step};
+pub use record::{Deployed, Ending, Purpose, Record, StageTime, Table};
+pub use restart::restart;
+pub use rollback::rollback;
+pub use run::Ground;
+pub use stages::{Wishes, deploy, plan};
+pub use story::Story;
+pub use watch::Verdict;
+
+/// Whoever makes images: builds and pushes them, or only says what they would be.
+pub trait Images: Send + Sync {
+    /// References by digest of the named images, by their names. With `push` they are in the registry afterwards;
+    /// without it nothing is sent anywhere.
+    fn ship<'a>(&'a self, names: &'a BTreeSet<String>, push: bool) -> BoxFuture<'a, Result<BTreeMap<String, String>>>;
+}
+
+/// Whoever checks an environment before anything is changed.
+pub trait Checks: Send + Sync {
+    /// Fails when a deploy would fail; says why, and changes nothing.
+    fn verify(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// What a person says when a rollout is interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It goes on without us.
+    Detach,
+    /// It is taken back.
+    RollBack,
+    /// We go on watching.
+    GoOn,
+}
+
+/// Whoever can be asked.
+pub trait Person: Send + Sync {
+    /// What to do with the rollout that goes on. Where nobody can answer: [`Answer::Detach`].
+    fn ask(&self) -> BoxFuture<'_, Answer>;
+}

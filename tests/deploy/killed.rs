@@ -1,0 +1,67 @@
+//! Killed without a warning at every stage: the next run finds what is done and finishes.
+
+use super::world::{World, image, reference};
+use crate::support::process::eventually;
+
+/// Kills a deploy as soon as the operation was called, while its answer does not come; then deploys again.
+fn killed_at(operation: &str, times: usize) -> World {
+    let world = World::new();
+    world.ecs.state().held = Some(operation.to_owned());
+    let mut child = world.start(&["deploy", "prod", "--image", &image('a')]);
+    let count = || world.ecs.state().calls.iter().filter(|call| *call == operation).count();
+    eventually(&format!("{operation} is called"), || count() >= times);
+    // The change itself is made in a moment.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    world.ecs.state().held = None;
+    world.deploy('a', &[]).ends_with(0);
+    for service in ["cinema-prod-backend", "cinema-prod-page"] {
+        let state = world.ecs.state();
+        assert_eq!(state.image(service), reference('a'));
+        assert_eq!(state.services[service].rollouts.len(), 1, "{service} was rolled out once");
+        assert_eq!(state.definitions[service].len(), 2, "{service} has one revision besides its shell");
+    }
+    let history = world.history();
+    assert_eq!(history[0]["ending"], "succeeded");
+    assert!(history.iter().skip(1).all(|record| record["ending"] == "interrupted"), "{history:?}");
+    world.deploy('a', &[]).ends_with(0).says("nothing to do");
+    world
+}
+
+#[test]
+fn before_the_lock() {
+    killed_at("DescribeServices", 1);
+}
+
+#[test]
+fn while_it_compares() {
+    killed_at("DescribeTaskDefinition", 1);
+}
+
+#[test]
+fn while_it_registers_the_revision_of_the_migration() {
+    killed_at("RegisterTaskDefinition", 1);
+}
+
+#[test]
+fn while_the_migration_starts() {
+    let world = killed_at("RunTask", 1);
+    // The first one was still running, and was joined.
+    assert_eq!(world.ecs.state().tasks.values().filter(|task| task.service.is_none()).count(), 1);
+}
+
+#[test]
+fn while_the_migration_runs() {
+    killed_at("DescribeTasks", 1);
+}
+
+#[test]
+fn while_a_service_is_told() {
+    killed_at("UpdateService", 1);
+}
+
+#[test]
+fn while_it_watches() {
+    killed_at("DescribeServiceDeployments", 1);
+}

@@ -1,0 +1,7 @@
+//! Deploys against ECS as the tests' own server plays it; lock, history, logs and parameters are an emulator's.
+
+mod endings;
+mod killed;
+mod race;
+mod way;
+mod world;

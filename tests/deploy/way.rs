@@ -1,0 +1,124 @@
+//! The way that a deploy goes when all is well, and what is said of it.
+
+use std::collections::BTreeMap;
+
+use super::world::{World, image, reference};
+
+#[test]
+fn a_deploy_goes_through_its_stages_and_a_second_one_has_nothing_to_do() {
+    let world = World::new();
+    let ran = world.deploy('a', &["--output", "json"]).ends_with(0);
+    let story = ran.json();
+    assert_eq!(story["changed"], true);
+    let stages: Vec<&str> =
+        story["record"]["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["verify", "lock", "images", "plan", "migrations", "register", "update", "watch", "update", "watch", "record"]);
+    assert_eq!(world.ecs.state().image("cinema-prod-backend"), reference('a'));
+    assert_eq!(world.ecs.state().image("cinema-prod-page"), reference('a'));
+    {
+        let state = world.ecs.state();
+        let migration = state.tasks.values().find(|task| task.service.is_none()).unwrap();
+        assert_eq!(migration.command, ["migrate", "run"]);
+        let updates = state.calls.iter().filter(|call| *call == "UpdateService").count();
+        assert_eq!(updates, 2);
+        // The page waits until the backend is live.
+        let began = |name: &str| state.services[name].rollouts[0].created;
+        assert!(began("cinema-prod-page") >= state.services["cinema-prod-backend"].rollouts[0].finished.unwrap());
+    }
+    let before = world.ecs.state().calls.len();
+    let ran = world.deploy('a', &["--output", "json"]).ends_with(0);
+    assert_eq!(ran.json()["changed"], false);
+    let calls = world.ecs.state().calls[before..].to_vec();
+    assert!(calls.iter().all(|call| call.starts_with("Describe")), "{calls:?}");
+    assert!(calls.len() <= 4, "{calls:?}");
+    world.deploy('a', &[]).ends_with(0).says("nothing to do");
+
+    let history = world.history();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0]["ending"], "succeeded");
+    assert!(history[0]["who"].as_str().unwrap().starts_with("anna@"));
+    assert_eq!(history[0]["images"]["app"], reference('a'));
+}
+
+#[test]
+fn a_diff_says_what_a_deploy_would_change_and_changes_nothing() {
+    let world = World::new();
+    let image_b = image('b');
+    world.deploy('a', &[]).ends_with(0);
+    let ran = world.run(&["diff", "prod", "--image", &image_b, "--exit-code"]).ends_with(3);
+    insta::assert_snapshot!(ran.out);
+    world.run(&["deploy", "prod", "--image", &image_b, "--dry-run"]).ends_with(0).says("register");
+    world.run(&["diff", "prod", "--exit-code"]).ends_with(0).says("nothing to do");
+    let state = world.ecs.state();
+    assert_eq!(state.image("cinema-prod-backend"), reference('a'));
+    assert_eq!(state.definitions["cinema-prod-backend"].len(), 2, "the shell, and the first deploy");
+}
+
+#[test]
+fn tasks_are_told_where_secrets_are_and_never_what_they_are() {
+    let world = World::new();
+    world.deploy('a', &[]).ends_with(0);
+    let state = world.ecs.state();
+    let definition = &state.definitions["cinema-prod-backend"][1];
+    let container = &definition["containerDefinitions"][0];
+    let from = container["secrets"][0]["valueFrom"].as_str().unwrap();
+    assert!(from.ends_with("/jwt-keys"), "{from}");
+    assert!(!definition.to_string().contains(super::world::SECRET));
+    assert_eq!(container["user"], "65532:65532");
+    assert_eq!(container["readonlyRootFilesystem"], true);
+    assert_eq!(container["logConfiguration"]["logDriver"], "awslogs");
+}
+
+#[test]
+fn a_pipeline_gets_the_result_and_a_summary() {
+    let world = World::new();
+    let path = |name: &str| world.file(name).display().to_string();
+    let variables = BTreeMap::from([
+        ("CI", "true".to_owned()),
+        ("GITHUB_OUTPUT", path("output")),
+        ("GITHUB_STEP_SUMMARY", path("summary")),
+        ("GITHUB_ACTOR", "octo".to_owned()),
+        ("GITHUB_SHA", "0123456789abcdef".to_owned()),
+    ]);
+    let ran = world.run_with(&variables, &["deploy", "prod", "--image", &image('a')]).ends_with(0);
+    assert!(!ran.err.contains('\u{1b}'), "{}", ran.err);
+    let output = std::fs::read_to_string(world.file("output")).unwrap();
+    assert!(output.contains("result=succeeded\n") && output.contains("deploy=1\n"), "{output}");
+    assert!(output.contains("task_definition_backend=arn:aws:ecs:"), "{output}");
+    let summary = std::fs::read_to_string(world.file("summary")).unwrap();
+    assert!(summary.contains("✅ prod: deploy 1 succeeded") && summary.contains("```diff"), "{summary}");
+    assert!(summary.contains("| migrations |") && summary.contains("requests to AWS"), "{summary}");
+    assert_eq!(world.history()[0]["commit"], "0123456789abcdef");
+}
+
+#[test]
+fn other_strategies_go_through_their_stages() {
+    for (strategy, field) in [("blue-green", "bakeTimeInMinutes"), ("canary", "canaryConfiguration")] {
+        let file = super::world::FILE
+            .replace("deploy: {migration", &format!("deploy: {{strategy: {strategy}, migration"));
+        let world = World::with(&file);
+        let ran = world.deploy('a', &[]).ends_with(0).says("bake time");
+        assert!(ran.err.contains("100 % of the traffic"), "{}", ran.err);
+        let state = world.ecs.state();
+        assert!(state.services["cinema-prod-backend"].configuration.get(field).is_some());
+    }
+}
+
+#[test]
+fn a_service_of_no_tasks_is_live_at_once() {
+    let world = World::with(&super::world::FILE.replace("replicas: 2", "replicas: 0"));
+    world.deploy('a', &[]).ends_with(0);
+    assert_eq!(world.ecs.state().services["cinema-prod-backend"].desired, 0);
+}
+
+#[test]
+fn a_restart_makes_new_tasks_of_the_same_revision() {
+    let world = World::new();
+    world.deploy('a', &[]).ends_with(0);
+    let before = world.ecs.state().services["cinema-prod-backend"].task_definition.clone();
+    world.run(&["restart", "prod", "backend"]).ends_with(0);
+    let state = world.ecs.state();
+    let service = &state.services["cinema-prod-backend"];
+    assert_eq!((service.rollouts.len(), &service.task_definition), (2, &before));
+    assert_eq!(state.services["cinema-prod-page"].rollouts.len(), 1);
+}
