@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::Project;
-use super::proxy::{Proxy, Refusal};
+use super::proxy::{Answer, Proxy};
 use crate::support::aws::{ACCOUNT, REGION, ministack};
 use crate::support::process::eventually;
 
@@ -151,7 +151,7 @@ fn a_value_that_is_typed_is_not_shown() {
 
 #[test]
 fn an_import_says_what_is_new_and_finishes_what_was_cut_short() {
-    let refusal = Refusal {
+    let refusal = Answer {
         operation: "PutParameter",
         after: 1,
         times: 9,

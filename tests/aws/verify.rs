@@ -8,7 +8,9 @@ use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetTypeEnum};
 use serde_json::{Value, json};
 
 use super::Project;
+use super::proxy::{Answer, Proxy};
 use crate::support::aws::{ACCOUNT, Emulator, Player, REGION, ministack};
+use crate::support::postgres;
 
 /// What clients for an emulator are made of.
 pub fn clients(endpoint: &str) -> SdkConfig {
@@ -113,6 +115,10 @@ async fn made(config: &SdkConfig, endpoint: &str) -> Value {
     };
     let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
                         "manifests": [entry("amd64", "a")] });
+    let single = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [],
+                         "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest("b"), "size": 2 } });
+    let put = images.put_image().repository_name("cinema/app").image_tag("single").image_manifest(single.to_string());
+    put.image_manifest_media_type("application/vnd.oci.image.manifest.v1+json").send().await.unwrap();
     let put = images.put_image().repository_name("cinema/app").image_tag("v1").image_manifest(index.to_string());
     put.image_manifest_media_type("application/vnd.oci.image.index.v1+json").send().await.unwrap();
     service(config, "cinema", "cinema-backend", Some((&target, IMAGE, 3001))).await;
@@ -167,6 +173,7 @@ fn everything_that_a_deploy_depends_on_is_checked() {
     let config = clients(&endpoint);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let outputs = runtime.block_on(made(&config, &endpoint));
+    let database = runtime.block_on(postgres::database());
 
     let right = "{port: 3001, health_path: /health/ready, replicas: 2, secrets: {TOKEN: TOKEN}}";
     let project = Project::new(&endpoint, &configuration(right));
@@ -191,8 +198,72 @@ fn everything_that_a_deploy_depends_on_is_checked() {
 
     // The same for people, and nothing was changed by looking.
     let human = project.good(&["verify", "prod", "--outputs", "outputs.json"]);
-    assert!(human.contains("✔ credentials") && human.contains(" 0 failed,"), "{human}");
+    let filters = [
+        (r"subnet-[0-9a-f]{8,}", "subnet-ID"),
+        (r"sg-[0-9a-f]{8,}", "sg-ID"),
+        (r"/\S*/outputs.json", "FOLDER/outputs.json"),
+    ];
+    insta::with_settings!({ filters => filters }, {
+        insta::assert_snapshot!(human, @r"
+        ✔ credentials  account 123456789012, arn:aws:sts::123456789012:user/moto
+        ✔ terraform  FOLDER/outputs.json: backend
+        ✔ cluster  cinema
+        ✔ services
+          ✔ backend
+            ✔ in the cluster  cinema-backend: 2 of 2 run
+            ✔ registered  backend:3001
+            ✔ target group backend  HTTP, health /health/ready
+        ✔ images
+          ✔ 123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v1 (backend)  linux/amd64
+        ✔ roles
+          ✔ execution  for backend's execution
+          ✔ task  for backend's tasks
+        ✔ secrets
+          ✔ backend.TOKEN  TOKEN in the parameter store
+        ✔ network
+          ✔ subnets
+            ✔ subnet-ID  eu-west-1a, 251 addresses free
+            ✔ subnet-ID  eu-west-1b, 251 addresses free
+            ✔ addresses  502 are free, up to 4 needed
+            ✔ zones  eu-west-1a, eu-west-1b
+          ✔ security groups
+            ✔ backend  sg-ID lets in port 3001
+        ✔ log groups
+          ✔ /cinema/backend  kept for ever
+              hint: A retention in Terraform keeps its price from growing.
+        – quota  skipped: can't ask for Fargate's quota: NoSuchResourceException: This service is not available in the current Region. Choose a different Region or a different service.
+        – migrations  skipped: DATABASE_URL is not set here; the deploy runs what is pending before services change
+        16 ok, 0 failed, 2 skipped
+        ");
+    });
     assert_eq!(project.json(&["secrets", "history", "prod", "TOKEN"])["versions"].as_array().unwrap().len(), 1);
+
+    // What moto has no answer for comes from a proxy, in the form that the service's model has.
+    let answer = |operation, body: Value| Answer { operation, after: 0, times: 9, status: 200, body: body.to_string() };
+    let through = |processors: f64, architecture: &str| {
+        let proxy = Proxy::start(
+            &endpoint,
+            vec![
+                answer("GetServiceQuota", json!({ "Quota": { "ServiceCode": "fargate", "Value": processors } })),
+                answer("/config", json!({ "os": "linux", "architecture": architecture })),
+            ],
+        );
+        let url = json!({ "downloadUrl": format!("{}/config", proxy.endpoint), "layerDigest": "sha256:0" });
+        proxy.answer(answer("GetDownloadUrlForLayer", url));
+        let mut project = Project::new(&proxy.endpoint, &configuration(right));
+        project.variable("DATABASE_URL", Some(&database));
+        fs::write(project.folder.path().join("outputs.json"), outputs.to_string()).unwrap();
+        let image = format!("app={}", IMAGE.replace(":v1", ":single"));
+        failed(&project, &["--image", &image])
+    };
+    let (code, wrong, all) = through(100.0, "amd64");
+    assert_eq!((code, wrong), (0, Vec::new()), "{all}");
+    assert!(all.contains("up to 1 of 100 processors"), "{all}");
+    assert!(all.contains("none is pending in the database of DATABASE_URL"), "{all}");
+    let (code, wrong, all) = through(0.5, "arm64");
+    assert_eq!((code, wrong.len()), (1, 2), "{all}");
+    assert!(all.contains("it is for linux/arm64, and tasks run on linux/amd64"), "{all}");
+    assert!(all.contains("a rollout needs up to 1 processors, and the account may run 0.5"), "{all}");
 
     // What streamify.yaml says otherwise.
     let other = "{port: 4000, health_path: /alive, replicas: 300, architecture: arm64, secrets: {TOKEN: 'TOKEN:key', NEW: NEW}}";
@@ -251,14 +322,14 @@ fn what_cannot_be_looked_at_is_skipped_with_its_reason() {
     let ran = project.run(&["verify", "prod"]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("✘ terraform  there is no Terraform root for the environment `prod`"), "{}", ran.out);
-    assert!(ran.out.contains("everything else in AWS  skipped:  Terraform's outputs are not known"), "{}", ran.out);
+    assert!(ran.out.contains("everything else in AWS  skipped: Terraform's outputs are not known"), "{}", ran.out);
     assert!(ran.out.contains("neither of the stores has /cinema/prod/absent"), "{}", ran.out);
 
     let other = configuration("{}").replace(ACCOUNT, "999999999999");
     fs::write(project.folder.path().join("streamify.yaml"), other).unwrap();
     let ran = project.run(&["verify", "prod"]);
     assert!(ran.out.contains("✘ credentials  these credentials are for the AWS account"), "{}", ran.out);
-    assert!(ran.out.contains("everything in AWS  skipped:  there are no credentials for it"), "{}", ran.out);
+    assert!(ran.out.contains("everything in AWS  skipped: there are no credentials for it"), "{}", ran.out);
     let unknown = project.run(&["verify", "prod", "--image", "web=x"]);
     assert!(unknown.code == 2 && unknown.err.contains("there is no image `web`"), "{}", unknown.err);
 }
