@@ -122,9 +122,17 @@ async fn made(config: &SdkConfig, endpoint: &str) -> Value {
     put.image_manifest_media_type("application/vnd.oci.image.manifest.v1+json").send().await.unwrap();
     let put = images.put_image().repository_name("cinema/app").image_tag("v1").image_manifest(index.to_string());
     put.image_manifest_media_type("application/vnd.oci.image.index.v1+json").send().await.unwrap();
+    let manager = aws_sdk_secretsmanager::Client::new(config);
+    let secret = async |name: &str| {
+        let made = manager.create_secret().name(name).secret_string(r#"{"password":"verify-3b3b"}"#).send().await;
+        made.unwrap().arn.unwrap()
+    };
+    secret("/cinema/prod/database").await;
+    let root = secret("made-by-terraform").await;
     service(config, "cinema", "cinema-backend", Some((&target, IMAGE, 3001))).await;
     json!({
-        "cluster": "cinema", "subnets": subnets, "assign_public_ip": false, "deploys_table": "deploys", "secrets": {},
+        "cluster": "cinema", "subnets": subnets, "assign_public_ip": false, "deploys_table": "deploys",
+        "secrets": { "ROOT": root },
         "services": { "backend": {
             "name": "cinema-backend", "execution_role": format!("arn:aws:iam::{ACCOUNT}:role/execution"),
             "task_role": format!("arn:aws:iam::{ACCOUNT}:role/task"), "security_groups": [group],
@@ -175,7 +183,8 @@ struct Ground {
 }
 
 /// A service that fits to it.
-const RIGHT: &str = "{port: 3001, health_path: /health/ready, replicas: 2, secrets: {TOKEN: TOKEN}}";
+const RIGHT: &str = "{port: 3001, health_path: /health/ready, replicas: 2, \
+                     secrets: {TOKEN: TOKEN, PASSWORD: 'database:password', ROOT: 'root:password'}}";
 
 impl Ground {
     /// One for all tests: none of them changes it.
@@ -236,6 +245,7 @@ fn everything_that_a_deploy_depends_on_is_checked() {
         (r"subnet-[0-9a-f]{8,}", "subnet-ID"),
         (r"sg-[0-9a-f]{8,}", "sg-ID"),
         (r"/\S*/outputs.json", "FOLDER/outputs.json"),
+        (r"arn:aws:secretsmanager:[^:]*:\d*:secret:made-by-terraform-\w*", "ARN"),
     ];
     insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!(human, @r"
@@ -253,6 +263,8 @@ fn everything_that_a_deploy_depends_on_is_checked() {
           ✔ execution  for backend's execution
           ✔ task  for backend's tasks
         ✔ secrets
+          ✔ backend.PASSWORD  database:password in Secrets Manager
+          ✔ backend.ROOT  ARN:password in Secrets Manager
           ✔ backend.TOKEN  TOKEN in the parameter store
         ✔ network
           ✔ subnets
@@ -267,7 +279,7 @@ fn everything_that_a_deploy_depends_on_is_checked() {
               hint: A retention in Terraform keeps its price from growing.
         – quota  skipped: can't ask for Fargate's quota: NoSuchResourceException: This service is not available in the current Region. Choose a different Region or a different service.
         – migrations  skipped: DATABASE_URL is not set here; the deploy runs what is pending before services change
-        16 ok, 0 failed, 2 skipped
+        18 ok, 0 failed, 2 skipped
         ");
     });
     assert_eq!(project.json(&["secrets", "history", "prod", "TOKEN"])["versions"].as_array().unwrap().len(), 1);
@@ -293,7 +305,11 @@ fn quota_platform_and_migrations_are_checked_where_they_can_be_seen() {
         let mut project = project_at(&proxy.endpoint, RIGHT, &ground.outputs);
         project.variable("DATABASE_URL", Some(&database));
         let image = format!("app={}", IMAGE.replace(":v1", ":single"));
-        failed(&project, &["--image", &image])
+        let found = failed(&project, &["--image", &image]);
+        for change in ["Put", "Create", "Delete", "Update", "Register", "Modify"] {
+            assert_eq!(proxy.calls(change), 0, "{change}");
+        }
+        found
     };
     let (code, wrong, all) = through(100.0, "amd64");
     assert_eq!((code, wrong), (0, Vec::new()), "{all}");
@@ -307,7 +323,8 @@ fn quota_platform_and_migrations_are_checked_where_they_can_be_seen() {
 
 #[test]
 fn what_streamify_yaml_says_otherwise_is_found() {
-    let other = "{port: 4000, health_path: /alive, replicas: 300, architecture: arm64, secrets: {TOKEN: 'TOKEN:key', NEW: NEW}}";
+    let other = "{port: 4000, health_path: /alive, replicas: 300, architecture: arm64, \
+                 secrets: {TOKEN: 'TOKEN:key', NEW: NEW, PASSWORD: 'database:user'}}";
     let found = failed(&Ground::get().project(other), &[]);
     assert_eq!(found.0, 1);
     has(&found, "/services/backend/registered", "the load balancer sends to port 3001");
@@ -318,6 +335,7 @@ fn what_streamify_yaml_says_otherwise_is_found() {
     );
     has(&found, "/images/", "it is for linux/amd64, and tasks run on linux/arm64");
     has(&found, "/secrets/backend.TOKEN", "ECS takes keys from Secrets Manager only");
+    has(&found, "/secrets/backend.PASSWORD", "the secret database has no key `user` | its keys are password");
     has(&found, "/secrets/backend.NEW", "neither of the stores has /cinema/prod/NEW");
     has(&found, "/network/subnets/addresses", "a rollout of 300 tasks needs up to 600");
     has(&found, "/network/security groups/backend", "the load balancer may not reach port 4000");
