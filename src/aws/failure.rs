@@ -165,7 +165,9 @@ impl Aws {
             failure.causes.extend(causes);
             return self.log_in_again(failure);
         }
-        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        // The machine's own are looked for last: where it has none to give, there are none at all.
+        let is_last = causes.iter().any(|cause| cause.contains("IMDS"));
+        if is_last || matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
             let failure = failure.cause(format!("there are no AWS credentials{}", self.as_profile()));
             return self.log_in_again(failure).hint("In a pipeline, let it assume a role (OIDC) before this command.");
         }

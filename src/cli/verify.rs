@@ -96,9 +96,9 @@ fn draw(paint: Paint, check: &Check, depth: usize, lines: &mut Vec<String>) {
     let indent = "  ".repeat(depth);
     let name = if check.checks.is_empty() { check.name.clone() } else { paint.strong(&check.name) };
     let (first, more) = check.reasons.split_first().map_or((None, [].as_slice()), |(first, more)| (Some(first), more));
-    let beside = first.map(|first| format!("  {}", paint.dim(first))).unwrap_or_default();
-    let word = if check.verdict == Verdict::Skipped { paint.dim("  skipped:") } else { String::new() };
-    lines.push(format!("{indent}{mark} {name}{word}{beside}"));
+    let word = if check.verdict == Verdict::Skipped { "skipped: " } else { "" };
+    let beside = first.map(|first| format!("  {}", paint.dim(format!("{word}{first}")))).unwrap_or_default();
+    lines.push(format!("{indent}{mark} {name}{beside}"));
     lines.extend(more.iter().map(|reason| format!("{indent}    {}", reason.replace('\n', &format!("\n{indent}    ")))));
     lines.extend(check.hints.iter().map(|hint| format!("{indent}    {} {hint}", paint.note("hint:"))));
     for inner in &check.checks {

@@ -70,5 +70,6 @@ pub async fn verify(subject: &Subject<'_>) -> Vec<Check> {
 fn in_step(subject: &Subject<'_>) -> Result<String> {
     let outputs = subject.outputs.as_ref().map_err(Failure::clone)?;
     outputs.in_step(subject.environment)?;
-    Ok(format!("{}: {} services", outputs.source, outputs.services.len()))
+    let services: Vec<&str> = outputs.services.keys().map(String::as_str).collect();
+    Ok(format!("{}: {}", outputs.source, services.join(", ")))
 }

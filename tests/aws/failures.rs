@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Project;
-use super::proxy::{Proxy, Refusal};
+use super::proxy::{Answer, Proxy};
 use crate::support::aws::{ACCOUNT, ministack};
 
 const PROD: &str = "environments: {prod: {region: eu-west-1}}\n";
@@ -12,8 +12,8 @@ fn configuration(name: &str) -> String {
     format!("name: {name}\n{PROD}")
 }
 
-fn json(operation: &'static str, times: usize, body: &str) -> Refusal {
-    Refusal { operation, after: 0, times, status: 400, body: body.to_owned() }
+fn json(operation: &'static str, times: usize, body: &str) -> Answer {
+    Answer { operation, after: 0, times, status: 400, body: body.to_owned() }
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn expired_credentials_say_how_to_log_in_again() {
     let body = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
                 <Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message>\
                 </Error><RequestId>r-1</RequestId></ErrorResponse>";
-    let refusal = Refusal { operation: "GetCallerIdentity", after: 0, times: 9, status: 403, body: body.to_owned() };
+    let refusal = Answer { operation: "GetCallerIdentity", after: 0, times: 9, status: 403, body: body.to_owned() };
     let proxy = Proxy::start(&ministack().endpoint(), vec![refusal]);
     let mut project = Project::new(&proxy.endpoint, &configuration("expired"));
     let config = project.folder.path().join("config");
