@@ -30,17 +30,24 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// Loads a layout's image into a daemon under a tag; of several platforms the daemon's own.
+/// Loads a layout's image into a daemon under these tags; of several platforms the daemon's own.
 ///
 /// # Errors
 /// The daemon refuses it; the image is not for its platform.
-pub async fn load(name: &str, layout: &Layout, docker: &Docker, tag: &str, report: &Arc<dyn Report>) -> Result<()> {
+pub async fn load(
+    name: &str,
+    layout: &Layout,
+    docker: &Docker,
+    tags: &[String],
+    report: &Arc<dyn Report>,
+) -> Result<()> {
+    let tag = tags.join(" and ");
     let begun = Instant::now();
     report.started(name, &format!("loading as {tag}"));
     let what = || format!("can't load {tag} into the Docker daemon");
     let version = docker.version().await.map_err(|error| Failure::unreachable(what()).because(&error))?;
     let architecture = version.arch.unwrap_or_default();
-    let (own, named) = (layout.clone(), tag.to_owned());
+    let (own, named) = (layout.clone(), tags.to_vec());
     let work = move || archive(&own, &named, &architecture);
     let file = tokio::task::spawn_blocking(work).await.or_fail(what)??;
     let size = file.metadata().map_or(0, |metadata| metadata.len());
@@ -58,7 +65,7 @@ pub async fn load(name: &str, layout: &Layout, docker: &Docker, tag: &str, repor
 }
 
 /// The archive as a file without a name. Layers are unpacked: old daemons read no zstd.
-fn archive(layout: &Layout, tag: &str, architecture: &str) -> Result<File> {
+fn archive(layout: &Layout, tags: &[String], architecture: &str) -> Result<File> {
     let _lock = layout.lock_shared()?;
     let what = || format!("can't write an archive of {}", layout.folder().display());
     let manifests = layout.manifests(&layout.root()?)?;
@@ -76,9 +83,11 @@ fn archive(layout: &Layout, tag: &str, architecture: &str) -> Result<File> {
             .hint("Add the platform to `platforms` of the image in streamify.yaml."));
     };
     let mut out = tar::Builder::new(tempfile::tempfile().or_fail(what)?);
-    let mut saved =
-        Saved { config: format!("{}.json", manifest.config.digest.hex()), repo_tags: None, layers: Vec::new() };
-    saved.repo_tags = Some(vec![tag.to_owned()]);
+    let mut saved = Saved {
+        config: format!("{}.json", manifest.config.digest.hex()),
+        repo_tags: Some(tags.to_vec()),
+        layers: Vec::new(),
+    };
     append(&mut out, &saved.config, &layout.read(&manifest.config)?).or_fail(what)?;
     for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
         let name = format!("{}/layer.tar", diff_id.hex());

@@ -27,6 +27,8 @@ const REMEMBERED: usize = 2000;
 pub struct Target {
     pub repository: String,
     pub tags: Vec<String>,
+    /// What the layout must hold, where that is known: another build may have come in between.
+    pub expected: Option<Digest>,
 }
 
 /// An image that is in a registry.
@@ -109,6 +111,10 @@ pub async fn push(
     let _lock = layout.lock_shared()?;
     let cargo = Cargo::read(layout)?;
     let digest = cargo.root.digest.clone();
+    if target.expected.as_ref().is_some_and(|expected| *expected != digest) {
+        let what = format!("the image in {} is not the one that was built", layout.folder().display());
+        return Err(Failure::failed(what).cause("another build has changed it meanwhile").hint("Push again."));
+    }
     let scope = Scope { repository: target.repository.clone(), push: true, from: None };
     let mut missing = Vec::new();
     for tag in &target.tags {

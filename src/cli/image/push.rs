@@ -58,18 +58,19 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     };
     let mut all = Vec::new();
     for order in orders {
-        let (layout, tag) = if arguments.no_build {
+        let (layout, tag, expected) = if arguments.no_build {
             let layout = image::built_layout(&order.layout, &order.name)?;
-            let tag = layout.tag()?;
-            (layout, tag)
+            let tag = if arguments.tags.is_empty() { layout.tag()? } else { String::new() };
+            (layout, tag, None)
         } else {
             let built = arguments.building.build(&order, context).await?;
-            (Layout::open(&built.layout)?, built.tag)
+            (Layout::open(&built.layout)?, built.tag, Some(built.digest))
         };
         let tags = if arguments.tags.is_empty() { vec![tag] } else { arguments.tags.clone() };
         let repository =
             arguments.repository.clone().unwrap_or_else(|| repository(settings, &order.name, &order.image));
-        all.push(place.push(&order.name, &layout, &repository, tags, context).await?);
+        let target = Target { repository: place.repository(&repository), tags, expected };
+        all.push(place.push(&order.name, &layout, &target, context).await?);
     }
     github::tell(context, &all)?;
     context.terminal.result(|paint| describe(paint, &all), &all)?;
@@ -98,7 +99,9 @@ pub(in crate::cli) async fn ship(
         let repository = repository(settings, &order.name, &order.image);
         let reference = if push {
             let layout = Layout::open(&built.layout)?;
-            place.push(&order.name, &layout, &repository, vec![built.tag], context).await?.image
+            let (repository, expected) = (place.repository(&repository), Some(built.digest));
+            let target = Target { repository, tags: vec![built.tag], expected };
+            place.push(&order.name, &layout, &target, context).await?.image
         } else {
             format!("{}/{}@{}", place.registry.name(), place.repository(&repository), built.digest)
         };
@@ -151,20 +154,12 @@ impl Place {
     }
 
     /// Pushes a layout; where the repository has to be made first, it is.
-    async fn push(
-        &self,
-        name: &str,
-        layout: &Layout,
-        repository: &str,
-        tags: Vec<String>,
-        context: &Context,
-    ) -> Result<Pushed> {
-        let target = Target { repository: self.repository(repository), tags };
+    async fn push(&self, name: &str, layout: &Layout, target: &Target, context: &Context) -> Result<Pushed> {
         if let Some(ecr) = &self.ecr {
             ecr.ensure(&target.repository).await?;
         }
         let report = context.terminal.report();
-        image::push(name, layout, &self.registry, &target, &context.environment, &report).await
+        image::push(name, layout, &self.registry, target, &context.environment, &report).await
     }
 }
 
