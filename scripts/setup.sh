@@ -48,4 +48,5 @@ fi
 if [ "${1:-}" = tests ]; then
   "$(dirname "$0")/compose-peer.sh" >/dev/null
   "$(dirname "$0")/crane-peer.sh" >/dev/null
+  "$(dirname "$0")/aws-emulators.sh" install >/dev/null
 fi

@@ -12,6 +12,8 @@
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`outputs`] | what Terraform tells of an environment | settings, failure |
+//! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
+//! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`image`] | images without a daemon: built, pushed, looked at | settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
@@ -26,6 +28,8 @@ pub mod kafka;
 pub mod migrate;
 pub mod outputs;
 pub mod report;
+pub mod secrets;
 pub mod settings;
 pub mod stack;
 pub mod terminal;
+pub mod verify;

@@ -10,7 +10,9 @@ mod image;
 mod init;
 mod kafka;
 mod migrate;
+mod secrets;
 mod serve;
+mod verify;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -108,6 +110,8 @@ enum Command {
     Kafka(kafka::Arguments),
     Migrate(migrate::Arguments),
     Image(image::Arguments),
+    Secrets(secrets::Arguments),
+    Verify(verify::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -196,6 +200,8 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Image(arguments) => on_threads(image::run(&arguments, context), context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
+        Command::Secrets(arguments) => on_threads(secrets::run(&arguments, context), context),
+        Command::Verify(arguments) => on_threads(verify::run(&arguments, context), context),
     }
 }
 

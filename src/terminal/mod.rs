@@ -3,11 +3,12 @@
 //! `--output` shapes the result, `--progress` what happens meanwhile. Without a terminal, or with `CI` set, there is
 //! no spinner and no prompt: a line per change of state.
 
+mod ask;
 mod paint;
 mod progress;
 mod table;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -165,27 +166,6 @@ impl Terminal {
     /// Whether a person can be asked.
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal() && !self.options.continuous_integration
-    }
-
-    /// Asks a yes-or-no question; only `y` or `yes` is a yes.
-    ///
-    /// # Errors
-    /// Refuses where nobody can answer and `--yes` was not given.
-    pub fn confirm(&self, question: &str) -> Result<bool> {
-        if self.options.assume_yes {
-            return Ok(true);
-        }
-        if !self.can_ask() {
-            return Err(Failure::failed(format!("{question} Nobody can be asked here"))
-                .hint("Give --yes to go on without a question."));
-        }
-        let mut err = io::stderr().lock();
-        let asked = write!(err, "{} [y/N] ", self.error_paint().strong(question)).and_then(|()| err.flush());
-        let mut answer = String::new();
-        asked
-            .and_then(|()| io::stdin().lock().read_line(&mut answer))
-            .map_err(|error| Failure::failed("can't ask").because(&error))?;
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Prints the failure that ends the program, on standard error.

@@ -31,6 +31,9 @@ pub use model::Project;
 pub use output::{json, yaml};
 pub use request::{FILE_NAMES, Request};
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use files::{Files, Step};
 
 use crate::failure::Result;
@@ -44,6 +47,27 @@ pub fn load(request: &Request) -> Result<Project> {
     let mut files = Files::new(&request.here);
     match attempt(request, &mut files) {
         Ok(project) => Ok(project),
+        Err(files::Stopped) => Err(problem::failure(files.problems)),
+    }
+}
+
+/// Reads a file of variables as a project's `.env` is read. Its values may be secrets: no error shows one.
+///
+/// # Errors
+/// No file, or a line that is none; with its place.
+pub fn variables(file: &Path, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let here = file.parent().unwrap_or(Path::new("."));
+    let mut files = Files::new(here);
+    let mut own = BTreeMap::new();
+    let read = files.read_private(file, None).and_then(|source| {
+        // The parser takes what stands above from what it has found so far.
+        dotenv::parse(&source, &|name| environment.get(name).cloned(), &mut own).map_err(|problem| {
+            files.problems.push(problem);
+            files::Stopped
+        })
+    });
+    match read {
+        Ok(()) => Ok(own),
         Err(files::Stopped) => Err(problem::failure(files.problems)),
     }
 }
