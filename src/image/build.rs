@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::base::Base;
 use super::digest::Digest;
 use super::facts::Facts;
-use super::layer::{Layer, Stamp};
+use super::layer::{Layer, SETTLED, Stamp};
 use super::layout::Layout;
 use super::oci::{self, Config, Descriptor, History, Index, Manifest, RootFs};
 use super::plan::{self, Plan};
@@ -224,7 +224,12 @@ impl Work<'_> {
         records: &mut Records,
     ) -> Result<(Record, bool)> {
         let what = || format!("can't pack the layer with {} of the image {}", layer.title, self.order.name);
-        let (identity, stamp) = layer.identity()?;
+        let (identity, mut stamp) = layer.identity()?;
+        if stamp.is_none() {
+            // A program fresh from the compiler: a moment later a change of it can be seen.
+            std::thread::sleep(SETTLED);
+            stamp = layer.identity()?.1;
+        }
         let key = Digest::of(format!("{identity} {compression:?}").as_bytes());
         if let Some(known) = records.get(&key) {
             // Another platform has the same layer.

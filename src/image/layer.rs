@@ -158,7 +158,7 @@ impl Layer {
 }
 
 /// Clocks of file systems go in steps of a few milliseconds.
-const SETTLED: Duration = Duration::from_millis(40);
+pub(super) const SETTLED: Duration = Duration::from_millis(20);
 
 /// Sizes, numbers and times of all files of a layer.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

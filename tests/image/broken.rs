@@ -81,7 +81,8 @@ fn a_killed_push_is_finished_by_the_next_one() {
     project.change(12, 12 << 20);
     project.build();
     for milliseconds in [30, 60, 100, 150, 220, 300] {
-        let mut child = project.command(&["push", "shop", "--registry", &registry.host]).spawn().unwrap();
+        let mut child =
+            project.command(&["push", "shop", "--progress", "none", "--registry", &registry.host]).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(milliseconds));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -98,7 +99,7 @@ fn a_push_that_hangs_can_be_interrupted() {
     let project = Project::new(SHOP);
     project.build();
     let host = silent.local_addr().unwrap().to_string();
-    let mut child = project.command(&["push", "shop", "--registry", &host]).spawn().unwrap();
+    let mut child = project.command(&["push", "shop", "--progress", "none", "--registry", &host]).spawn().unwrap();
     let _connection = silent.accept().unwrap();
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();

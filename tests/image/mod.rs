@@ -7,3 +7,4 @@ mod ecr;
 mod push;
 mod resume;
 mod support;
+mod token;

@@ -34,7 +34,8 @@ impl Registry {
         Self::with("auth: {htpasswd: {realm: tests, path: FOLDER/htpasswd}}\n")
     }
 
-    fn with(extra: &str) -> Self {
+    /// One with more in its configuration.
+    pub fn with(extra: &str) -> Self {
         let folder = folder();
         let (path, port) = (folder.path().display().to_string(), free_port());
         std::fs::write(folder.path().join("htpasswd"), format!("me:{HASHED}\n")).unwrap();
