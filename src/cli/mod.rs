@@ -112,6 +112,11 @@ enum Command {
     Rollback(ship::rollback::Arguments),
     History(ship::history::Arguments),
     Restart(ship::restart::Arguments),
+    Status(ship::status::Arguments),
+    Logs(ship::logs::Arguments),
+    Exec(ship::exec::Arguments),
+    Run(ship::run::Arguments),
+    Scale(ship::scale::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -204,6 +209,11 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Rollback(arguments) => on_threads(ship::rollback::run(&arguments, context), context),
         Command::History(arguments) => on_threads(ship::history::run(&arguments, context), context),
         Command::Restart(arguments) => on_threads(ship::restart::run(&arguments, context), context),
+        Command::Status(arguments) => on_threads(ship::status::run(&arguments, context), context),
+        Command::Logs(arguments) => on_threads(ship::logs::run(&arguments, context), context),
+        Command::Exec(arguments) => on_threads(ship::exec::run(&arguments, context), context),
+        Command::Run(arguments) => on_threads(ship::run::run(&arguments, context), context),
+        Command::Scale(arguments) => on_threads(ship::scale::run(&arguments, context), context),
     }
 }
 

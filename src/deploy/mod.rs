@@ -5,18 +5,25 @@
 
 mod cloud;
 mod difference;
+mod exec;
 mod lock;
+mod logs;
 mod normal;
 mod observe;
+mod oneoff;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
 mod record;
 mod references;
 mod render;
 mod restart;
 mod rollback;
 mod run;
+mod scale;
 mod shape;
 mod stages;
+mod status;
 mod story;
 mod stream;
 mod tasks;
@@ -30,13 +37,18 @@ use crate::failure::Result;
 
 pub use cloud::Cloud;
 pub use difference::Difference;
+pub use exec::{ExecWish, exec};
 pub use lock::{Holder, LEASE, Owner};
+pub use logs::{LogLine, LogWish, logs};
+pub use oneoff::run_once;
 pub use plan::{Plan, ServicePlan, Step};
 pub use record::{Deployed, Ending, Purpose, Record, StageTime, Table};
 pub use restart::restart;
 pub use rollback::rollback;
 pub use run::Ground;
+pub use scale::scale;
 pub use stages::{Wishes, deploy, plan};
+pub use status::{ServiceStatus, Status, status};
 pub use story::Story;
 pub use watch::Verdict;
 

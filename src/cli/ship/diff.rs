@@ -26,8 +26,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let session = Session::enter(&arguments.place, context).await?;
-    let watching = Watching { timeout: None, detach: false, wait: None };
-    let ground = session.ground(&watching, context);
+    let ground = session.ground(&Watching::NONE, context);
     let mut wishes = arguments.choice.wishes(&session, context)?;
     // Whoever only looks need not have built anything.
     wishes.keep_images = true;

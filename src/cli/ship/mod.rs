@@ -3,10 +3,15 @@
 pub(super) mod deploy;
 pub(super) mod diff;
 mod docker_host;
+pub(super) mod exec;
 pub(super) mod history;
+pub(super) mod logs;
 mod pipeline;
 pub(super) mod restart;
 pub(super) mod rollback;
+pub(super) mod run;
+pub(super) mod scale;
+pub(super) mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,6 +52,11 @@ pub(super) struct Watching {
     /// Minutes to wait while somebody else deploys [default: not at all]
     #[arg(long, value_name = "MINUTES")]
     wait: Option<u64>,
+}
+
+impl Watching {
+    /// For what only looks.
+    const NONE: Self = Self { timeout: None, detach: false, wait: None };
 }
 
 /// An environment on ECS, with everything that is needed to work on it.
