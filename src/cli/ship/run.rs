@@ -18,7 +18,7 @@ pub(in crate::cli) struct Arguments {
     /// Whose image, variables, secrets and roles it has
     service: String,
     /// NAME=VALUE: a variable more; never a secret, since ECS shows it to everybody who may look at tasks
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    #[arg(id = "variables", long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
     /// Minutes until it is stopped
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]

@@ -152,10 +152,10 @@ impl State {
             for (name, value) in [("cpu", json!(0)), ("mountPoints", json!([])), ("volumesFrom", json!([]))] {
                 container[name] = value;
             }
-            for port in container["portMappings"].as_array_mut().into_iter().flatten() {
+            for port in container.get_mut("portMappings").and_then(Value::as_array_mut).into_iter().flatten() {
                 port["hostPort"] = port["containerPort"].clone();
             }
-            if let Some(environment) = container["environment"].as_array_mut() {
+            if let Some(environment) = container.get_mut("environment").and_then(Value::as_array_mut) {
                 environment.reverse();
             }
         }
