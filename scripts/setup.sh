@@ -46,4 +46,5 @@ fi
 
 if [ "${1:-}" = tests ]; then
   "$(dirname "$0")/compose-peer.sh" >/dev/null
+  "$(dirname "$0")/aws-emulators.sh" install >/dev/null
 fi

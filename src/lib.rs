@@ -13,6 +13,7 @@
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`outputs`] | what Terraform tells of an environment | settings, failure |
 //! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
+//! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, secrets, settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
@@ -31,3 +32,4 @@ pub mod secrets;
 pub mod settings;
 pub mod stack;
 pub mod terminal;
+pub mod verify;

@@ -1,5 +1,6 @@
 //! The one integration binary: real programs, real services.
 
+mod aws;
 mod backend;
 mod cli;
 mod compose;

@@ -156,11 +156,12 @@ impl Aws {
         let causes = chain(error);
         let is_expired = causes.iter().any(|cause| {
             let cause = cause.to_lowercase();
-            cause.contains("expired") || cause.contains("unauthorizedexception") || cause.contains("no cached token")
+            // Of a login that was never made, or is cleaned up, the SDK only says that its token can't be loaded.
+            ["expired", "unauthorizedexception", "sso token"].iter().any(|text| cause.contains(text))
         });
         let failure = Failure::new(Kind::Failed, doing);
         if is_expired {
-            let mut failure = failure.cause("the login has expired");
+            let mut failure = failure.cause(format!("the login has expired, or is not there{}", self.as_profile()));
             failure.causes.extend(causes);
             return self.log_in_again(failure);
         }
@@ -234,7 +235,9 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = error.source();
     while let Some(source) = next {
         let text = source.to_string();
-        if !texts.iter().any(|said| said.contains(&text)) {
+        // Layers of the client that say nothing; what they hold comes next.
+        let is_layer = text == "io error" || text.starts_with("client error") || text == "dispatch failure";
+        if !is_layer && !texts.iter().any(|said| said.contains(&text)) {
             texts.push(text);
         }
         next = source.source();

@@ -143,6 +143,15 @@ impl Aws {
             .map_err(|error| Failure::failed(doing).cause("the answer is not JSON").because(&error))
     }
 
+    /// Gets what a signed address leads to, such as a layer of an image.
+    ///
+    /// # Errors
+    /// Nobody answers, or not with success; the address, which opens it to anybody, is not said.
+    pub async fn fetch(&self, url: &str, doing: &str) -> Result<String> {
+        let fetched = async { self.http.get(url).send().await?.error_for_status()?.text().await };
+        fetched.await.map_err(|error| Failure::failed(doing).because(&error.without_url()))
+    }
+
     async fn send(
         &self,
         service: Service,

@@ -9,8 +9,10 @@ mod help;
 mod init;
 mod kafka;
 mod migrate;
+mod secrets;
 mod serve;
 mod ship;
+mod verify;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -117,6 +119,8 @@ enum Command {
     Exec(ship::exec::Arguments),
     Run(ship::run::Arguments),
     Scale(ship::scale::Arguments),
+    Secrets(secrets::Arguments),
+    Verify(verify::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -214,6 +218,8 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Exec(arguments) => on_threads(ship::exec::run(&arguments, context), context),
         Command::Run(arguments) => on_threads(ship::run::run(&arguments, context), context),
         Command::Scale(arguments) => on_threads(ship::scale::run(&arguments, context), context),
+        Command::Secrets(arguments) => on_threads(secrets::run(&arguments, context), context),
+        Command::Verify(arguments) => on_threads(verify::run(&arguments, context), context),
     }
 }
 

@@ -128,16 +128,23 @@ impl Vault<'_> {
         if before.is_none() {
             let call = client.create_secret().name(&id).secret_string(value.expose());
             let made = call.set_kms_key_id(self.kms_key.map(ToOwned::to_owned)).send().await;
-            match made {
-                Ok(_) => return Ok(()),
-                // One that waits for its end holds the name: it is taken back, and gets the new value.
-                Err(error) if error.as_service_error().is_some_and(CreateSecretError::is_invalid_request_exception) => {
-                    let restored = client.restore_secret().secret_id(&id).send().await;
-                    restored.map_err(|_| self.aws.failure(doing(), &error))?;
-                    self.report.note(&format!("{name} was deleted and is taken back"));
-                }
-                Err(error) => return Err(self.aws.failure(doing(), &error)),
+            let Err(error) = made else { return Ok(()) };
+            let failure = self.aws.failure(doing(), &error);
+            let holds_name = |error: &CreateSecretError| {
+                error.is_invalid_request_exception() || error.is_resource_exists_exception()
+            };
+            if !error.as_service_error().is_some_and(holds_name) {
+                return Err(failure);
             }
+            // One that waits for its end holds the name: it is taken back, and gets the new value.
+            let described = client.describe_secret().secret_id(&id).send().await;
+            if !described.is_ok_and(|one| one.deleted_date.is_some()) {
+                return Err(
+                    failure.hint("Somebody else may just have made it: run this again to see what is different.")
+                );
+            }
+            self.restore_managed(name).await?;
+            self.report.note(&format!("{name} was deleted and is taken back"));
         }
         let call = client.put_secret_value().secret_id(&id).secret_string(value.expose());
         call.send().await.map_err(|error| self.aws.failure(doing(), &error))?;

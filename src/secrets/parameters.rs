@@ -18,7 +18,13 @@ const ADVANCED: usize = 8192;
 
 impl Vault<'_> {
     pub(super) async fn list_parameters(&self) -> Result<Vec<Held>> {
-        let pages = self.aws.ssm().get_parameters_by_path().path(self.prefix).recursive(true).with_decryption(false);
+        let pages = self
+            .aws
+            .ssm()
+            .get_parameters_by_path()
+            .path(self.prefix.trim_end_matches('/'))
+            .recursive(true)
+            .with_decryption(false);
         let mut pages = pages.into_paginator().send();
         let mut all = Vec::new();
         while let Some(page) = pages.next().await {

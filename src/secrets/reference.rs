@@ -49,6 +49,12 @@ impl Reference {
     pub fn put(&self, whole: Option<&Secret>, value: &Secret) -> Result<Secret> {
         let Some(key) = &self.key else { return Ok(value.clone()) };
         let mut object = whole.map(|whole| self.object(whole)).transpose()?.unwrap_or_default();
+        if let (Some(whole), Some(Value::String(before))) = (whole, object.get(key))
+            && before == value.expose()
+        {
+            // Written anew, it would differ by its spaces alone.
+            return Ok(whole.clone());
+        }
         object.insert(key.clone(), Value::String(value.expose().to_owned()));
         Ok(Secret::new(Value::Object(object).to_string()))
     }

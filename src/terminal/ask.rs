@@ -1,6 +1,6 @@
 //! Questions, on standard error, to whoever sits in front of the terminal.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Write};
 
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
@@ -8,6 +8,11 @@ use super::Terminal;
 use crate::failure::{Failure, Result};
 
 impl Terminal {
+    /// Whether every question is answered with yes.
+    pub fn assumes_yes(&self) -> bool {
+        self.options.assume_yes
+    }
+
     /// Asks a yes-or-no question; only `y` or `yes` is a yes.
     ///
     /// # Errors
@@ -91,7 +96,7 @@ impl Drop for Hidden {
 }
 
 /// Reads up to Enter, with the keys that a terminal would take care of itself.
-fn read_hidden(input: impl Read) -> Result<String> {
+fn read_hidden(input: impl BufRead) -> Result<String> {
     const INTERRUPT: u8 = 3;
     const END: u8 = 4;
     const ERASE_LINE: u8 = 21;

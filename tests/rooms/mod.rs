@@ -10,6 +10,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("settings", &["failure"]),
     ("aws", &["failure", "settings"]),
     ("outputs", &["failure", "settings"]),
+    ("verify", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
     ("secrets", &["aws", "failure", "outputs", "report", "settings"]),
     ("terminal", &["failure", "report"]),
     ("stack", &["failure", "report", "settings"]),

@@ -1,0 +1,335 @@
+//! `streamify verify` on moto, whose AWS is the widest.
+
+use std::fs;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, LoadBalancer};
+use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetTypeEnum};
+use serde_json::{Value, json};
+
+use super::Project;
+use super::proxy::{Answer, Proxy};
+use crate::support::aws::{ACCOUNT, Emulator, Player, REGION, ministack};
+use crate::support::postgres;
+
+/// What clients for an emulator are made of.
+pub fn clients(endpoint: &str) -> SdkConfig {
+    let loaded = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .test_credentials()
+        .load();
+    // It only looks at files: any runtime does.
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(loaded)
+}
+
+/// A cluster, and a service in it with an image and perhaps a target group.
+pub async fn service(config: &SdkConfig, cluster: &str, name: &str, target: Option<(&str, &str, i32)>) {
+    let client = aws_sdk_ecs::Client::new(config);
+    client.create_cluster().cluster_name(cluster).send().await.unwrap();
+    let image = target.map_or("public.ecr.aws/docker/library/busybox:1", |(_, image, _)| image);
+    let container = ContainerDefinition::builder().name("backend").image(image).memory(128).essential(true).build();
+    let definition = client.register_task_definition().family(name).container_definitions(container);
+    definition.send().await.unwrap();
+    let mut call = client.create_service().cluster(cluster).service_name(name).task_definition(name).desired_count(2);
+    if let Some((arn, _, port)) = target {
+        let entry = LoadBalancer::builder().target_group_arn(arn).container_name("backend").container_port(port);
+        call = call.load_balancers(entry.build());
+    }
+    call.launch_type(LaunchType::Fargate).send().await.unwrap();
+}
+
+/// A query of EC2 or IAM, as their SDKs would send it; gives what the element of this name holds.
+async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> String {
+    let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
+    let request = reqwest::Client::new()
+        .post(endpoint)
+        .header("authorization", format!("{scope}, SignedHeaders=host, Signature=0"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.to_owned());
+    let text = request.send().await.unwrap().text().await.unwrap();
+    let document = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let found = document.descendants().find(|node| node.tag_name().name() == element);
+    found.and_then(|node| node.text()).unwrap_or_else(|| panic!("no {element} in {text}")).to_owned()
+}
+
+const IMAGE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v1";
+
+/// Makes what Terraform would make, and gives its output.
+async fn made(config: &SdkConfig, endpoint: &str) -> Value {
+    let ec2 =
+        async |form: String, element| query(endpoint, "ec2", &format!("{form}&Version=2016-11-15"), element).await;
+    let network = ec2("Action=CreateVpc&CidrBlock=10.7.0.0/16".into(), "vpcId").await;
+    let mut subnets = Vec::new();
+    for (index, zone) in ["a", "b"].into_iter().enumerate() {
+        let form =
+            format!("Action=CreateSubnet&VpcId={network}&CidrBlock=10.7.{index}.0/24&AvailabilityZone={REGION}{zone}");
+        subnets.push(ec2(form, "subnetId").await);
+    }
+    let group = format!("Action=CreateSecurityGroup&VpcId={network}&GroupName=backend&GroupDescription=backend");
+    let group = ec2(group, "groupId").await;
+    let rule = format!(
+        "Action=AuthorizeSecurityGroupIngress&GroupId={group}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=3001\
+         &IpPermissions.1.ToPort=3001&IpPermissions.1.IpRanges.1.CidrIp=10.7.0.0/16"
+    );
+    ec2(rule, "return").await;
+    for (role, who) in [("execution", "ecs-tasks"), ("task", "ecs-tasks"), ("stranger", "ec2")] {
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole",
+                             "Principal": { "Service": format!("{who}.amazonaws.com") } }] });
+        let policy: Vec<String> = policy.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let policy = policy.concat();
+        let form = format!("Action=CreateRole&Version=2010-05-08&RoleName={role}&AssumeRolePolicyDocument={policy}");
+        query(endpoint, "iam", &form, "Arn").await;
+    }
+    let balancers = aws_sdk_elasticloadbalancingv2::Client::new(config);
+    let target = balancers
+        .create_target_group()
+        .name("backend")
+        .protocol(ProtocolEnum::Http)
+        .port(80)
+        .vpc_id(&network)
+        .target_type(TargetTypeEnum::Ip)
+        .health_check_path("/health/ready");
+    let target = target.send().await.unwrap().target_groups.unwrap().remove(0).target_group_arn.unwrap();
+    let balancer =
+        balancers.create_load_balancer().name("cinema").set_subnets(Some(subnets.clone())).send().await.unwrap();
+    let balancer = balancer.load_balancers.unwrap().remove(0).load_balancer_arn.unwrap();
+    let forward = aws_sdk_elasticloadbalancingv2::types::Action::builder()
+        .r#type(aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum::Forward)
+        .target_group_arn(&target)
+        .build();
+    let listener = balancers.create_listener().load_balancer_arn(balancer).protocol(ProtocolEnum::Http).port(80);
+    listener.default_actions(forward).send().await.unwrap();
+    aws_sdk_cloudwatchlogs::Client::new(config)
+        .create_log_group()
+        .log_group_name("/cinema/backend")
+        .send()
+        .await
+        .unwrap();
+    let images = aws_sdk_ecr::Client::new(config);
+    images.create_repository().repository_name("cinema/app").send().await.unwrap();
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let entry = |architecture: &str, letter: &str| {
+        json!({ "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest(letter), "size": 2,
+                "platform": { "os": "linux", "architecture": architecture } })
+    };
+    let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                        "manifests": [entry("amd64", "a")] });
+    let single = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [],
+                         "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest("b"), "size": 2 } });
+    let put = images.put_image().repository_name("cinema/app").image_tag("single").image_manifest(single.to_string());
+    put.image_manifest_media_type("application/vnd.oci.image.manifest.v1+json").send().await.unwrap();
+    let put = images.put_image().repository_name("cinema/app").image_tag("v1").image_manifest(index.to_string());
+    put.image_manifest_media_type("application/vnd.oci.image.index.v1+json").send().await.unwrap();
+    service(config, "cinema", "cinema-backend", Some((&target, IMAGE, 3001))).await;
+    json!({
+        "cluster": "cinema", "subnets": subnets, "assign_public_ip": false, "deploys_table": "deploys", "secrets": {},
+        "services": { "backend": {
+            "name": "cinema-backend", "execution_role": format!("arn:aws:iam::{ACCOUNT}:role/execution"),
+            "task_role": format!("arn:aws:iam::{ACCOUNT}:role/task"), "security_groups": [group],
+            "target_group": target, "log_group": "/cinema/backend",
+        } },
+    })
+}
+
+fn configuration(service: &str) -> String {
+    format!(
+        "name: cinema\nservices:\n  backend: {service}\n\
+         environments:\n  prod: {{region: {REGION}, account: '{ACCOUNT}'}}\n"
+    )
+}
+
+/// Every single check as `group/…/name`, with its verdict and reasons.
+fn flat(checks: &Value, place: &str, found: &mut Vec<(String, String, String)>) {
+    for check in checks.as_array().into_iter().flatten() {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let place = format!("{place}/{}", text(&check["name"]));
+        if check["checks"].is_array() {
+            flat(&check["checks"], &place, found);
+        } else {
+            let reasons: Vec<String> = check["reasons"].as_array().into_iter().flatten().map(text).collect();
+            found.push((place, text(&check["verdict"]), reasons.join(" | ")));
+        }
+    }
+}
+
+/// The checks that failed.
+fn failed(project: &Project, arguments: &[&str]) -> (i32, Vec<(String, String)>, String) {
+    let base = ["verify", "prod", "--outputs", "outputs.json", "--output", "json"];
+    let ran = project.run(&[&base, arguments].concat());
+    let told: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
+    let mut all = Vec::new();
+    flat(&told["checks"], "", &mut all);
+    let shown = format!("{all:#?}");
+    assert_eq!(told["failed"], all.iter().filter(|(_, verdict, _)| verdict == "failed").count());
+    let failed = all.into_iter().filter(|(_, verdict, _)| verdict == "failed");
+    (ran.code, failed.map(|(place, _, why)| (place, why)).collect(), shown)
+}
+
+#[test]
+fn everything_that_a_deploy_depends_on_is_checked() {
+    let emulator = Emulator::start(Player::Moto, &[]);
+    let endpoint = emulator.endpoint();
+    let config = clients(&endpoint);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let outputs = runtime.block_on(made(&config, &endpoint));
+    let database = runtime.block_on(postgres::database());
+
+    let right = "{port: 3001, health_path: /health/ready, replicas: 2, secrets: {TOKEN: TOKEN}}";
+    let project = Project::new(&endpoint, &configuration(right));
+    let write = |outputs: &Value| fs::write(project.folder.path().join("outputs.json"), outputs.to_string()).unwrap();
+    write(&outputs);
+    project.run_with(&["secrets", "set", "prod", "TOKEN"], "verify-3b3b");
+    let (code, wrong, all) = failed(&project, &[]);
+    assert_eq!((code, wrong), (0, Vec::new()), "{all}");
+    for seen in [
+        "cluster",
+        "services/backend/in the cluster",
+        "services/backend/registered",
+        "roles/execution",
+        "secrets/backend.TOKEN",
+        "network/subnets/zones",
+        "log groups//cinema/backend",
+    ] {
+        assert!(all.contains(&format!("\"/{seen}\",\n        \"ok\"")), "{seen} in {all}");
+    }
+    assert!(all.contains("\"linux/amd64\""), "{all}");
+    assert!(all.contains("DATABASE_URL is not set here"), "{all}");
+
+    // The same for people, and nothing was changed by looking.
+    let human = project.good(&["verify", "prod", "--outputs", "outputs.json"]);
+    let filters = [
+        (r"subnet-[0-9a-f]{8,}", "subnet-ID"),
+        (r"sg-[0-9a-f]{8,}", "sg-ID"),
+        (r"/\S*/outputs.json", "FOLDER/outputs.json"),
+    ];
+    insta::with_settings!({ filters => filters }, {
+        insta::assert_snapshot!(human, @r"
+        ✔ credentials  account 123456789012, arn:aws:sts::123456789012:user/moto
+        ✔ terraform  FOLDER/outputs.json: backend
+        ✔ cluster  cinema
+        ✔ services
+          ✔ backend
+            ✔ in the cluster  cinema-backend: 2 of 2 run
+            ✔ registered  backend:3001
+            ✔ target group backend  HTTP, health /health/ready
+        ✔ images
+          ✔ 123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v1 (backend)  linux/amd64
+        ✔ roles
+          ✔ execution  for backend's execution
+          ✔ task  for backend's tasks
+        ✔ secrets
+          ✔ backend.TOKEN  TOKEN in the parameter store
+        ✔ network
+          ✔ subnets
+            ✔ subnet-ID  eu-west-1a, 251 addresses free
+            ✔ subnet-ID  eu-west-1b, 251 addresses free
+            ✔ addresses  502 are free, up to 4 needed
+            ✔ zones  eu-west-1a, eu-west-1b
+          ✔ security groups
+            ✔ backend  sg-ID lets in port 3001
+        ✔ log groups
+          ✔ /cinema/backend  kept for ever
+              hint: A retention in Terraform keeps its price from growing.
+        – quota  skipped: can't ask for Fargate's quota: NoSuchResourceException: This service is not available in the current Region. Choose a different Region or a different service.
+        – migrations  skipped: DATABASE_URL is not set here; the deploy runs what is pending before services change
+        16 ok, 0 failed, 2 skipped
+        ");
+    });
+    assert_eq!(project.json(&["secrets", "history", "prod", "TOKEN"])["versions"].as_array().unwrap().len(), 1);
+
+    // What moto has no answer for comes from a proxy, in the form that the service's model has.
+    let answer = |operation, body: Value| Answer { operation, after: 0, times: 9, status: 200, body: body.to_string() };
+    let through = |processors: f64, architecture: &str| {
+        let proxy = Proxy::start(
+            &endpoint,
+            vec![
+                answer("GetServiceQuota", json!({ "Quota": { "ServiceCode": "fargate", "Value": processors } })),
+                answer("/config", json!({ "os": "linux", "architecture": architecture })),
+            ],
+        );
+        let url = json!({ "downloadUrl": format!("{}/config", proxy.endpoint), "layerDigest": "sha256:0" });
+        proxy.answer(answer("GetDownloadUrlForLayer", url));
+        let mut project = Project::new(&proxy.endpoint, &configuration(right));
+        project.variable("DATABASE_URL", Some(&database));
+        fs::write(project.folder.path().join("outputs.json"), outputs.to_string()).unwrap();
+        let image = format!("app={}", IMAGE.replace(":v1", ":single"));
+        failed(&project, &["--image", &image])
+    };
+    let (code, wrong, all) = through(100.0, "amd64");
+    assert_eq!((code, wrong), (0, Vec::new()), "{all}");
+    assert!(all.contains("up to 1 of 100 processors"), "{all}");
+    assert!(all.contains("none is pending in the database of DATABASE_URL"), "{all}");
+    let (code, wrong, all) = through(0.5, "arm64");
+    assert_eq!((code, wrong.len()), (1, 2), "{all}");
+    assert!(all.contains("it is for linux/arm64, and tasks run on linux/amd64"), "{all}");
+    assert!(all.contains("a rollout needs up to 1 processors, and the account may run 0.5"), "{all}");
+
+    // What streamify.yaml says otherwise.
+    let other = "{port: 4000, health_path: /alive, replicas: 300, architecture: arm64, secrets: {TOKEN: 'TOKEN:key', NEW: NEW}}";
+    fs::write(project.folder.path().join("streamify.yaml"), configuration(other)).unwrap();
+    let (code, wrong, all) = failed(&project, &[]);
+    assert_eq!(code, 1);
+    let has = |place: &str, why: &str| {
+        let found = wrong.iter().any(|(at, reasons)| at.starts_with(place) && reasons.contains(why));
+        assert!(found, "{place}: {why} in {all}");
+    };
+    has("/services/backend/registered", "the load balancer sends to port 3001");
+    has("/services/backend/target group backend", "it asks /health/ready for health; streamify.yaml says /alive");
+    has("/images/", "it is for linux/amd64, and tasks run on linux/arm64");
+    has("/secrets/backend.TOKEN", "ECS takes keys from Secrets Manager only");
+    has("/secrets/backend.NEW", "neither of the stores has /cinema/prod/NEW");
+    has("/network/subnets/addresses", "a rollout of 300 tasks needs up to 600");
+    has("/network/security groups/backend", "the load balancer may not reach port 4000");
+
+    // What Terraform says otherwise.
+    fs::write(project.folder.path().join("streamify.yaml"), configuration(right)).unwrap();
+    let mut other = outputs.clone();
+    other["subnets"][1] = "subnet-gone".into();
+    let backend = &mut other["services"]["backend"];
+    backend["task_role"] = format!("arn:aws:iam::{ACCOUNT}:role/stranger").into();
+    backend["execution_role"] = format!("arn:aws:iam::{ACCOUNT}:role/gone").into();
+    backend["log_group"] = "/cinema/gone".into();
+    backend["container"] = "web".into();
+    other["services"]["worker"] = outputs["services"]["backend"].clone();
+    other["services"]["worker"]["name"] = "cinema-worker".into();
+    write(&other);
+    let image = "app=123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v9";
+    let (_, wrong, all) = failed(&project, &["--image", image]);
+    let has = |place: &str, why: &str| {
+        let found = wrong.iter().any(|(at, reasons)| at.starts_with(place) && reasons.contains(why));
+        assert!(found, "{place}: {why} in {all}");
+    };
+    has("/terraform", "streamify.yaml does not know `worker`");
+    has("/services/backend/registered", "the load balancer sends to the container `backend`");
+    has("/images/", "there is no image v9 in cinema/app");
+    has("/roles/stranger", "its trust policy does not allow sts:AssumeRole to ecs-tasks.amazonaws.com");
+    has("/roles/gone", "it is not there (NoSuchEntity)");
+    has("/log groups//cinema/gone", "there is no such log group");
+    has("/network/subnets/subnet-gone", "there is no subnet subnet-gone");
+
+    other["cluster"] = "gone".into();
+    write(&other);
+    let (_, wrong, all) = failed(&project, &[]);
+    assert!(wrong.iter().any(|(place, why)| place == "/cluster" && why.contains("there is no cluster gone")), "{all}");
+    project.never_printed(&["verify-3b3b"]);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_skipped_with_its_reason() {
+    let endpoint = ministack().endpoint();
+    let project = Project::new(&endpoint, &configuration("{secrets: {TOKEN: absent}}"));
+    let ran = project.run(&["verify", "prod"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("✘ terraform  there is no Terraform root for the environment `prod`"), "{}", ran.out);
+    assert!(ran.out.contains("everything else in AWS  skipped: Terraform's outputs are not known"), "{}", ran.out);
+    assert!(ran.out.contains("neither of the stores has /cinema/prod/absent"), "{}", ran.out);
+
+    let other = configuration("{}").replace(ACCOUNT, "999999999999");
+    fs::write(project.folder.path().join("streamify.yaml"), other).unwrap();
+    let ran = project.run(&["verify", "prod"]);
+    assert!(ran.out.contains("✘ credentials  these credentials are for the AWS account"), "{}", ran.out);
+    assert!(ran.out.contains("everything in AWS  skipped: there are no credentials for it"), "{}", ran.out);
+    let unknown = project.run(&["verify", "prod", "--image", "web=x"]);
+    assert!(unknown.code == 2 && unknown.err.contains("there is no image `web`"), "{}", unknown.err);
+}
