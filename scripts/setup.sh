@@ -6,7 +6,8 @@ set -euo pipefail
 # A command that must be there, and Debian's package that brings it.
 wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
 if [ "${1:-}" = tests ]; then
-  wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang dockerd:docker.io iptables:iptables)
+  wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang dockerd:docker.io iptables:iptables docker-registry:docker-registry
+    git:git)
 fi
 missing=()
 for entry in "${wanted[@]}"; do
@@ -47,4 +48,5 @@ fi
 if [ "${1:-}" = tests ]; then
   "$(dirname "$0")/compose-peer.sh" >/dev/null
   "$(dirname "$0")/aws-emulators.sh" install >/dev/null
+  "$(dirname "$0")/crane-peer.sh" >/dev/null
 fi

@@ -16,6 +16,7 @@
 //! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, secrets, settings, failure, report |
+//! | [`image`] | images without a daemon: built, pushed, looked at | settings, failure, report |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
@@ -24,6 +25,7 @@ pub mod aws;
 pub mod cli;
 pub mod deploy;
 pub mod failure;
+pub mod image;
 pub mod kafka;
 pub mod migrate;
 pub mod outputs;

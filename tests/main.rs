@@ -6,6 +6,7 @@ mod cli;
 mod compose;
 mod deploy;
 mod docker;
+mod image;
 mod kafka;
 mod migrate;
 mod rooms;

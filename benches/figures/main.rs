@@ -9,6 +9,7 @@ mod dev_up;
 mod docker;
 mod events;
 mod http;
+mod image;
 mod load;
 mod machine;
 mod process;
@@ -70,6 +71,8 @@ enum Figure {
     Tail,
     /// How long the Docker runtime takes
     Docker,
+    /// How long it takes to build and push an image
+    Image,
 }
 
 /// For the few things that wait: one thread, so that it takes little from what is measured.
@@ -130,5 +133,6 @@ fn lines(figure: Figure, stack: Option<&Stack>, quick: bool) -> Result<Vec<Line>
         Figure::DevUp => dev_up::measure(quick),
         Figure::Tail => tail::measure(stack()?, quick),
         Figure::Docker => docker::measure(quick),
+        Figure::Image => image::measure(quick),
     }
 }

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod dev;
 mod help;
+mod image;
 mod init;
 mod kafka;
 mod migrate;
@@ -121,6 +122,7 @@ enum Command {
     Scale(ship::scale::Arguments),
     Secrets(secrets::Arguments),
     Verify(verify::Arguments),
+    Image(image::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -207,6 +209,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
+        Command::Image(arguments) => on_threads(image::run(&arguments, context), context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
         Command::Diff(arguments) => on_threads(ship::diff::run(&arguments, context), context),
         Command::Deploy(arguments) => on_threads(ship::deploy::run(&arguments, context), context),

@@ -31,7 +31,7 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::failure::Result;
 
@@ -53,16 +53,20 @@ pub use story::Story;
 pub use watch::Verdict;
 
 /// Whoever makes images: builds and pushes them, or only says what they would be.
-pub trait Images: Send + Sync {
+pub trait Images {
     /// References by digest of the named images, by their names. With `push` they are in the registry afterwards;
     /// without it nothing is sent anywhere.
-    fn ship<'a>(&'a self, names: &'a BTreeSet<String>, push: bool) -> BoxFuture<'a, Result<BTreeMap<String, String>>>;
+    fn ship<'a>(
+        &'a self,
+        names: &'a BTreeSet<String>,
+        push: bool,
+    ) -> LocalBoxFuture<'a, Result<BTreeMap<String, String>>>;
 }
 
 /// Whoever checks an environment before anything is changed.
-pub trait Checks: Send + Sync {
+pub trait Checks {
     /// Fails when a deploy would fail; says why, and changes nothing.
-    fn verify(&self) -> BoxFuture<'_, Result<()>>;
+    fn verify(&self) -> LocalBoxFuture<'_, Result<()>>;
 }
 
 /// What a person says when a rollout is interrupted.

@@ -76,8 +76,17 @@ pub const VARIABLES: &[Variable] = &[
         name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
     },
     Variable { name: "STREAMIFY_LEASE_SECONDS", meaning: "how long a deploy's lock holds without a sign of life [60]" },
-    Variable { name: "GITHUB_STEP_SUMMARY", meaning: "the file that a deploy writes its story to" },
-    Variable { name: "GITHUB_OUTPUT", meaning: "the file that a deploy writes its result to" },
+    Variable {
+        name: "SOURCE_DATE_EPOCH",
+        meaning: "seconds since 1970: the time that built images say they were made at",
+    },
+    Variable { name: "XDG_CACHE_HOME", meaning: "the folder of what is fetched once, instead of ~/.cache" },
+    Variable {
+        name: "GITHUB_OUTPUT",
+        meaning: "the file that takes a workflow step's outputs, as `image` and `digest`",
+    },
+    Variable { name: "GITHUB_STEP_SUMMARY", meaning: "the file that takes a workflow step's summary" },
+    Variable { name: "STREAMIFY_ECR_REGISTRY", meaning: "the host of ECR's registry, where an emulator plays AWS" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];

@@ -120,7 +120,12 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_streamify"));
         // After a `--` it would be the other program's.
         let end = arguments.iter().position(|word| *word == "--").unwrap_or(arguments.len());
-        command.args(&arguments[..end]).args(["--outputs", "outputs.json"]).args(&arguments[end..]);
+        command.args(&arguments[..end]).args(["--outputs", "outputs.json"]);
+        // The emulator has no roles and no network of this environment; `verify` has tests of its own.
+        if arguments[0] == "deploy" {
+            command.arg("--skip-verify");
+        }
+        command.args(&arguments[end..]);
         command.current_dir(self.folder.path()).env_clear();
         command
             .envs(variables(&ministack().endpoint()))

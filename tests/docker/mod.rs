@@ -4,4 +4,4 @@ mod commands;
 mod failures;
 mod interop;
 mod lifecycle;
-mod support;
+pub mod support;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and what it may use besides itself; `cli` may use every room.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("failure", &[]),
     ("report", &[]),
     ("settings", &["failure"]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("terminal", &["failure", "report"]),
     ("stack", &["failure", "report", "settings"]),
     ("migrate", &["failure", "report", "settings"]),
+    ("image", &["failure", "report", "settings"]),
     ("kafka", &["failure", "report", "settings"]),
     ("deploy", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
 ];

@@ -114,6 +114,38 @@ pub(super) async fn build(
     Ok(())
 }
 
+impl Engine {
+    /// Builds a Dockerfile outside of any stack and tags the image; an empty `platform` is the daemon's own.
+    ///
+    /// # Errors
+    /// The context or the Dockerfile is not there; a step fails, with its last lines.
+    pub async fn build_dockerfile(
+        &self,
+        context: &Path,
+        dockerfile: &Path,
+        tag: &str,
+        platform: &str,
+        environment: &Environment,
+        report: &dyn Report,
+    ) -> Result<()> {
+        let build = Build {
+            context: context.display().to_string(),
+            dockerfile: dockerfile.display().to_string(),
+            ..Build::default()
+        };
+        let service = Service {
+            name: tag.split(':').next().unwrap_or(tag).to_owned(),
+            image: tag.to_owned(),
+            platform: platform.to_owned(),
+            build: Some(build),
+            ..Service::default()
+        };
+        let project =
+            Project { name: "streamify-build".into(), directory: context.to_path_buf(), ..Project::default() };
+        self::build(self, &project, &service, environment, false, report).await
+    }
+}
+
 fn take(info: &BuildInfo, image: &str, lines: &mut Vec<String>, report: &dyn Report) {
     let Some(text) = info.stream.as_deref().map(str::trim_end).filter(|text| !text.is_empty()) else { return };
     for line in text.lines() {

@@ -151,6 +151,11 @@ impl Engine {
         })
     }
 
+    /// The client itself, for what has nothing to do with stacks.
+    pub fn client(&self) -> &Docker {
+        &self.docker
+    }
+
     /// Whether the daemon's API is at least this new.
     pub fn has(&self, version: ApiVersion) -> bool {
         self.api >= version
