@@ -65,6 +65,11 @@ impl Cloud {
         }
     }
 
+    /// Whose clients they are.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
     /// What a failed call means; `doing` is what could not be done.
     pub(super) fn failure<E>(&self, doing: &str, error: &SdkError<E>) -> Failure
     where

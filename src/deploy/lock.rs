@@ -80,7 +80,8 @@ impl Holder {
         }
     }
 
-    fn words(&self) -> String {
+    /// In words: who, since when, how far.
+    pub fn words(&self) -> String {
         let url = self.url.as_ref().map(|url| format!(", {url}")).unwrap_or_default();
         format!("{} since {} (stage {}, run {}{url})", self.who, self.since, self.stage, self.run)
     }

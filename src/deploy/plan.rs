@@ -214,7 +214,8 @@ impl Plan {
         for name in self.levels.iter().flatten() {
             let Some(plan) = changing(name) else { continue };
             if plan.origin == Origin::New {
-                let reason = format!("{} differ from {}", fields(&plan.definition), plan.live);
+                let verb = if plan.definition.len() == 1 { "differs" } else { "differ" };
+                let reason = format!("{} {verb} from {}", fields(&plan.definition), plan.live);
                 steps.push(Step { action: "register", resource: plan.name.clone(), reason });
             }
         }

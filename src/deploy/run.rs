@@ -145,10 +145,10 @@ impl<'a> Run<'a> {
             live.get(service).is_some_and(|live| live.revision.arn == deployed.task_definition && !live.is_rolling_out)
         };
         let has_all = live.keys().all(|service| newest.services.contains_key(service));
-        let is_rolling = live.values().any(|live| live.is_rolling_out);
         let ending = if has_all && newest.services.iter().all(|(service, one)| is_complete(service, one)) {
             Ending::Succeeded
-        } else if newest.ending == Ending::Running && !is_rolling {
+        } else if newest.ending == Ending::Running {
+            // We hold its lock: whoever wrote it is gone.
             Ending::Interrupted
         } else {
             return Ok(records);

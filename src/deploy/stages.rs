@@ -14,6 +14,7 @@ use super::story::Story;
 use super::tasks::{Broken, OneOff};
 use super::{Checks, Images, observe, references, render};
 use crate::failure::{Failure, Kind, Result};
+use crate::report::Event;
 use crate::settings::{Image, RollbackOn};
 
 /// What a person or a pipeline wants of a deploy.
@@ -278,7 +279,9 @@ async fn migrate(
         None => task.start(&ground.cloud).await?,
     };
     let timeout = Duration::from_secs(migration.timeout * 60);
-    let ended = task.follow(&ground.cloud, &running, timeout, ground.interrupt, ground.report, "migrations").await;
+    let (report, name) = (ground.report, "migrations");
+    let mut line = |text: &str| report.event(Event::Line { source: name.to_owned(), text: text.to_owned() });
+    let ended = task.follow(&ground.cloud, &running, timeout, ground.interrupt, report, name, &mut line).await;
     let failed = |kind, text: String| {
         Failure::new(kind, text).cause("no service was changed").hint("Mend it and deploy again: it starts from there.")
     };

@@ -13,7 +13,7 @@ use super::cloud::Cloud;
 use super::stream::Stream;
 use crate::failure::{Failure, OrFail, Result};
 use crate::outputs::{Outputs, ServiceOutputs};
-use crate::report::{Event, Report};
+use crate::report::Report;
 
 /// How often a task is looked at.
 const PACE: Duration = Duration::from_millis(1500);
@@ -118,7 +118,8 @@ impl OneOff<'_> {
         Ok(list.task_arns().first().cloned())
     }
 
-    /// Streams its log until it has ended.
+    /// Hands its log to `line` until it has ended.
+    #[allow(clippy::too_many_arguments, reason = "each of them is another thing, and there are two callers")]
     pub(super) async fn follow(
         &self,
         cloud: &Cloud,
@@ -127,6 +128,7 @@ impl OneOff<'_> {
         stop: &CancellationToken,
         report: &dyn Report,
         name: &str,
+        line: &mut (dyn FnMut(&str) + Send),
     ) -> std::result::Result<Ended, Broken> {
         let id = task_id(arn);
         let mut log = Stream::new(&self.of.log_group, &format!("{}/{}/{id}", self.service, self.container()));
@@ -135,7 +137,7 @@ impl OneOff<'_> {
         let mut phase = String::new();
         let mut tell = |lines: Vec<String>| {
             for text in lines {
-                report.event(Event::Line { source: name.to_owned(), text: text.clone() });
+                line(&text);
                 tail.push(text);
             }
             let surplus = tail.len().saturating_sub(TAIL);

@@ -75,6 +75,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
     },
+    Variable { name: "STREAMIFY_LEASE_SECONDS", meaning: "how long a deploy's lock holds without a sign of life [60]" },
     Variable {
         name: "SOURCE_DATE_EPOCH",
         meaning: "seconds since 1970: the time that built images say they were made at",
@@ -86,7 +87,6 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable { name: "GITHUB_STEP_SUMMARY", meaning: "the file that takes a workflow step's summary" },
     Variable { name: "STREAMIFY_ECR_REGISTRY", meaning: "the host of ECR's registry, where an emulator plays AWS" },
-    Variable { name: "STREAMIFY_LEASE_SECONDS", meaning: "how long a deploy's lock holds without a sign of life [60]" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];

@@ -1,10 +1,10 @@
 //! Killed without a warning at every stage: the next run finds what is done and finishes.
 
-use super::world::{World, image, reference};
+use super::world::{Ran, World, image, reference};
 use crate::support::process::eventually;
 
 /// Kills a deploy as soon as the operation was called, while its answer does not come; then deploys again.
-fn killed_at(operation: &str, times: usize) -> World {
+fn killed_at(operation: &str, times: usize) {
     let world = World::new();
     world.ecs.state().held = Some(operation.to_owned());
     let mut child = world.start(&["deploy", "prod", "--image", &image('a')]);
@@ -26,7 +26,6 @@ fn killed_at(operation: &str, times: usize) -> World {
     assert_eq!(history[0]["ending"], "succeeded");
     assert!(history.iter().skip(1).all(|record| record["ending"] == "interrupted"), "{history:?}");
     world.deploy('a', &[]).ends_with(0).says("nothing to do");
-    world
 }
 
 #[test]
@@ -45,10 +44,22 @@ fn while_it_registers_the_revision_of_the_migration() {
 }
 
 #[test]
-fn while_the_migration_starts() {
-    let world = killed_at("RunTask", 1);
-    // The first one was still running, and was joined.
-    assert_eq!(world.ecs.state().tasks.values().filter(|task| task.service.is_none()).count(), 1);
+fn while_the_migration_starts_and_the_next_run_joins_it() {
+    let world = World::new();
+    world.ecs.state().held = Some("RunTask".into());
+    let mut child = world.start(&["deploy", "prod", "--image", &image('a')]);
+    let count = |operation: &str| world.ecs.state().calls.iter().filter(|call| *call == operation).count();
+    eventually("the migration is started", || count("RunTask") == 1);
+    // It is still running when the next one comes.
+    world.ecs.state().clock.set_rate(0.0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    world.ecs.state().held = None;
+    let next = world.start(&["deploy", "prod", "--image", &image('a')]);
+    eventually("the next one looks for it", || count("ListTasks") == 2);
+    world.ecs.state().clock.set_rate(12.0);
+    Ran::of(&next.wait_with_output().unwrap()).ends_with(0);
+    assert_eq!(count("RunTask"), 1);
 }
 
 #[test]

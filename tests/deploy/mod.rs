@@ -2,6 +2,7 @@
 
 mod endings;
 mod killed;
+mod operate;
 mod race;
 mod way;
 mod world;

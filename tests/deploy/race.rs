@@ -37,7 +37,10 @@ fn a_lock_that_is_broken_stops_its_holder_before_the_next_change() {
     let first = world.start(&["deploy", "prod", "--image", &image('a'), "--skip-migration"]);
     eventually("the first holds the lock", || !world.ecs.state().services["cinema-prod-backend"].rollouts.is_empty());
     // Nobody can be asked here, so it takes a yes.
-    world.run(&["deploy", "prod", "--image", &image('a'), "--break-lock", "--skip-migration"]).ends_with(1).says("--yes");
+    world
+        .run(&["deploy", "prod", "--image", &image('a'), "--break-lock", "--skip-migration"])
+        .ends_with(1)
+        .says("--yes");
     let second = world.start(&["deploy", "prod", "--image", &image('a'), "--skip-migration", "--break-lock", "--yes"]);
     std::thread::sleep(std::time::Duration::from_secs(2));
     world.ecs.state().services.get_mut("cinema-prod-backend").unwrap().rollouts[0].fate = Fate::Succeeds;

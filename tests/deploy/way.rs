@@ -12,7 +12,10 @@ fn a_deploy_goes_through_its_stages_and_a_second_one_has_nothing_to_do() {
     assert_eq!(story["changed"], true);
     let stages: Vec<&str> =
         story["record"]["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
-    assert_eq!(stages, ["verify", "lock", "images", "plan", "migrations", "register", "update", "watch", "update", "watch", "record"]);
+    assert_eq!(
+        stages,
+        ["verify", "lock", "images", "plan", "migrations", "register", "update", "watch", "update", "watch", "record"]
+    );
     assert_eq!(world.ecs.state().image("cinema-prod-backend"), reference('a'));
     assert_eq!(world.ecs.state().image("cinema-prod-page"), reference('a'));
     {
@@ -94,10 +97,12 @@ fn a_pipeline_gets_the_result_and_a_summary() {
 #[test]
 fn other_strategies_go_through_their_stages() {
     for (strategy, field) in [("blue-green", "bakeTimeInMinutes"), ("canary", "canaryConfiguration")] {
-        let file = super::world::FILE
-            .replace("deploy: {migration", &format!("deploy: {{strategy: {strategy}, migration"));
+        let file =
+            super::world::FILE.replace("deploy: {migration", &format!("deploy: {{strategy: {strategy}, migration"));
         let world = World::with(&file);
-        let ran = world.deploy('a', &[]).ends_with(0).says("bake time");
+        // Slow enough for each stage to be seen.
+        world.ecs.state().clock.set_rate(3.0);
+        let ran = world.deploy('a', &["--skip-migration"]).ends_with(0).says("bake time");
         assert!(ran.err.contains("100 % of the traffic"), "{}", ran.err);
         let state = world.ecs.state();
         assert!(state.services["cinema-prod-backend"].configuration.get(field).is_some());

@@ -6,7 +6,6 @@ mod github;
 mod inspect;
 mod push;
 
-#[allow(unused_imports, reason = "a deploy brings its images into the registry by it")]
 pub(super) use push::ship;
 
 use std::path::PathBuf;

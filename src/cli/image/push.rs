@@ -88,7 +88,6 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
 ///
 /// # Errors
 /// One can't be built, or the registry can't be reached or refuses it.
-#[allow(dead_code, reason = "a deploy brings its images into the registry by it")]
 pub(in crate::cli) async fn ship(
     environment: &EnvironmentSettings,
     names: &BTreeSet<String>,

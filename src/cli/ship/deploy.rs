@@ -1,16 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 
 use super::super::{Context, Outcome};
 use super::docker_host::{self, Wish};
 use super::{Place, Session, Watching, tell};
 use crate::deploy::{self, Checks, Images, Plan, Wishes};
 use crate::failure::{Failure, Result};
-use crate::settings::{RollbackOn, Target};
+use crate::report::Report;
+use crate::settings::{EnvironmentSettings, RollbackOn, Target};
 use crate::terminal::Paint;
+use crate::verify::{Check, Subject, Verdict, verify};
 
 /// Roll out to an environment, watched until the new revision is live
+///
+/// Images that are not given by --image are built and pushed; what streamify.yaml says of them is what is in them.
 ///
 /// In stages: verify, lock, images, plan, migrations, register, update, watch, record. Nothing changes before the
 /// migration has ended well; nothing is called a success but ECS's own word on our revision. A deploy that was cut
@@ -36,6 +40,9 @@ pub(in crate::cli) struct Arguments {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Without the checks of `streamify verify`
+    #[arg(long)]
+    skip_verify: bool,
     /// Take the lock away from whoever holds it
     #[arg(long)]
     break_lock: bool,
@@ -136,22 +143,25 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
     let session = Session::enter(&arguments.place, context).await?;
     let ground = session.ground(&arguments.watching, context);
     let wishes = arguments.choice.wishes(&session, context)?;
+    let images = Building { environment: &session.environment, context };
+    let report = context.terminal.report();
+    let verifying = Verifying { session: &session, given: wishes.given.clone(), report: &*report };
+    let checks: &dyn Checks = if arguments.skip_verify { &NoChecks } else { &verifying };
     if arguments.dry_run {
-        let plan = deploy::plan(&ground, &NoImages, &NoChecks, &wishes).await?;
+        let plan = deploy::plan(&ground, &images, checks, &wishes).await?;
         context.terminal.result(|paint| shown(paint, &plan), &plan)?;
         return Ok(Outcome::Done);
     }
     if arguments.break_lock {
         break_lock(&session, context).await?;
     }
-    let report = context.terminal.report();
     let paint = context.terminal.error_paint();
     let show = |plan: &Plan| {
         if !plan.is_empty() {
             report.note(shown(paint, plan).trim_end());
         }
     };
-    let story = deploy::deploy(&ground, &NoImages, &NoChecks, &wishes, &show).await;
+    let story = deploy::deploy(&ground, &images, checks, &wishes, &show).await;
     tell(story, context)
 }
 
@@ -181,27 +191,75 @@ pub(super) fn shown(paint: Paint, plan: &Plan) -> String {
     plan.text().lines().map(coloured).collect::<Vec<_>>().join("\n")
 }
 
-/// Images are given by their digests.
-pub(super) struct NoImages;
+/// Builds and pushes what is not given.
+pub(super) struct Building<'a> {
+    pub(super) environment: &'a EnvironmentSettings,
+    pub(super) context: &'a Context,
+}
 
-impl Images for NoImages {
-    fn ship<'a>(&'a self, names: &'a BTreeSet<String>, _push: bool) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
-        Box::pin(async move {
-            match names.first() {
-                None => Ok(BTreeMap::new()),
-                Some(name) => Err(Failure::usage(format!("which image is `{name}`?"))
-                    .hint(format!("Give one that is pushed, by its digest: --image {name}=REPOSITORY@sha256:…"))
-                    .hint("Or --keep-images, to change everything but the images.")),
+impl Images for Building<'_> {
+    fn ship<'a>(
+        &'a self,
+        names: &'a BTreeSet<String>,
+        push: bool,
+    ) -> LocalBoxFuture<'a, Result<BTreeMap<String, String>>> {
+        Box::pin(super::super::image::ship(self.environment, names, push, self.context))
+    }
+}
+
+/// What `streamify verify` looks at.
+struct Verifying<'a> {
+    session: &'a Session,
+    given: BTreeMap<String, String>,
+    report: &'a dyn Report,
+}
+
+impl Checks for Verifying<'_> {
+    fn verify(&self) -> LocalBoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            let subject = Subject {
+                environment: &self.session.environment,
+                aws: self.session.cloud.aws(),
+                outputs: Ok(self.session.outputs.clone()),
+                images: self.given.clone(),
+                report: self.report,
+            };
+            let needed = self.session.environment.services.values().map(|service| &service.image);
+            let is_each_given = needed.collect::<BTreeSet<_>>().into_iter().all(|name| self.given.contains_key(name));
+            // Images that are yet to be built are not those that run.
+            let counts = |check: &&Check| check.verdict == Verdict::Failed && (is_each_given || check.name != "images");
+            let checks = verify(&subject).await;
+            let mut words = Vec::new();
+            for check in checks.iter().filter(counts) {
+                failed(check, "", &mut words);
             }
+            if words.is_empty() {
+                return Ok(());
+            }
+            let name = &self.session.environment.name;
+            let failure = Failure::failed(format!("{name} is not ready for a deploy"));
+            Err(Failure { causes: words, ..failure }
+                .hint(format!("streamify verify {name} shows all of it; --skip-verify goes on without.")))
         })
     }
 }
 
-/// The deploy's own look at credentials, cluster and services is all that is checked.
+/// The innermost checks that failed, each with the way to it.
+fn failed(check: &Check, above: &str, words: &mut Vec<String>) {
+    let name = if above.is_empty() { check.name.clone() } else { format!("{above}, {}", check.name) };
+    if check.checks.is_empty() {
+        words.push(format!("{name}: {}", check.reasons.join("; ")));
+    }
+    for inner in check.checks.iter().filter(|inner| inner.verdict == Verdict::Failed) {
+        failed(inner, &name, words);
+    }
+}
+
+/// The deploy's own look at credentials and services is all that is checked.
 pub(super) struct NoChecks;
 
 impl Checks for NoChecks {
-    fn verify(&self) -> BoxFuture<'_, Result<()>> {
+    fn verify(&self) -> LocalBoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

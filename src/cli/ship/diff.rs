@@ -1,13 +1,13 @@
 use super::super::{Context, Outcome};
-use super::deploy::{Choice, NoChecks, NoImages, shown};
+use super::deploy::{Building, Choice, NoChecks, shown};
 use super::{Place, Session, Watching};
 use crate::deploy;
 use crate::failure::Result;
 
 /// Show what a deploy would change, by service and field
 ///
-/// Compares what streamify.yaml and Terraform's outputs say with what is live. Changes nothing. Images that are neither
-/// given nor built stay as they run.
+/// Compares what streamify.yaml and Terraform's outputs say with what is live. Changes nothing. Images that are not
+/// given stay as they run; `streamify deploy ENV --dry-run` builds them to know.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  streamify diff prod\n  streamify diff prod --exit-code || echo 'prod differs'\n  \
@@ -26,12 +26,12 @@ pub(in crate::cli) struct Arguments {
 
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let session = Session::enter(&arguments.place, context).await?;
-    let watching = Watching { timeout: None, detach: false, wait: None };
-    let ground = session.ground(&watching, context);
+    let ground = session.ground(&Watching::NONE, context);
     let mut wishes = arguments.choice.wishes(&session, context)?;
+    let images = Building { environment: &session.environment, context };
     // Whoever only looks need not have built anything.
     wishes.keep_images = true;
-    let plan = deploy::plan(&ground, &NoImages, &NoChecks, &wishes).await?;
+    let plan = deploy::plan(&ground, &images, &NoChecks, &wishes).await?;
     context.terminal.result(|paint| shown(paint, &plan), &plan)?;
     Ok(if arguments.exit_code && !plan.is_empty() { Outcome::Difference } else { Outcome::Done })
 }

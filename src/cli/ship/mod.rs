@@ -3,10 +3,15 @@
 pub(super) mod deploy;
 pub(super) mod diff;
 mod docker_host;
+pub(super) mod exec;
 pub(super) mod history;
+pub(super) mod logs;
 mod pipeline;
 pub(super) mod restart;
 pub(super) mod rollback;
+pub(super) mod run;
+pub(super) mod scale;
+pub(super) mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,6 +55,9 @@ pub(super) struct Watching {
 }
 
 impl Watching {
+    /// For what only looks.
+    const NONE: Self = Self { timeout: None, detach: false, wait: None };
+
     fn limit(&self) -> Option<Duration> {
         self.timeout.map(|minutes| Duration::from_secs(minutes * 60))
     }

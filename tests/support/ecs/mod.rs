@@ -4,6 +4,7 @@
 //! No emulator plays service deployments. Everything else (`DynamoDB`, logs, parameters) is a real emulator's.
 //! `POST /admin/clock {"advance": SECONDS}` and `{"rate": N}` turn the clock from outside.
 
+pub mod channel;
 mod model;
 mod rollout;
 mod state;
@@ -50,10 +51,7 @@ impl Ecs {
             .endpoint_url(emulator)
             .credentials_provider(credentials)
             .build();
-        let shares = Shares {
-            state: Arc::clone(&state),
-            logs: aws_sdk_cloudwatchlogs::Client::from_conf(config),
-        };
+        let shares = Shares { state: Arc::clone(&state), logs: aws_sdk_cloudwatchlogs::Client::from_conf(config) };
         let router = Router::new().route("/", post(call)).route("/admin/clock", post(clock)).with_state(shares);
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -109,7 +107,8 @@ async fn call(Shared(shares): Shared<Shares>, headers: HeaderMap, body: String) 
 }
 
 fn answer(shares: &Shares, operation: &str, body: &str) -> Result<Value, Refusal> {
-    let request: Value = serde_json::from_str(body).map_err(|error| Refusal("SerializationException", error.to_string()))?;
+    let request: Value =
+        serde_json::from_str(body).map_err(|error| Refusal("SerializationException", error.to_string()))?;
     let mut state = shares.state.lock().unwrap();
     if let Err(wrong) = model::request(operation, &request) {
         state.wrong.push(format!("{operation}: {wrong}"));

@@ -31,7 +31,9 @@ fn lost(before: &Value, after: &Value, place: &str) -> Result<(), String> {
         (Value::Array(all), Value::Array(other)) => {
             all.iter().zip(other).enumerate().try_for_each(|(i, (one, two))| lost(one, two, &format!("{place}[{i}]")))
         }
-        (Value::Number(one), Value::Number(two)) if (one.as_f64().unwrap() - two.as_f64().unwrap()).abs() < 0.01 => Ok(()),
+        (Value::Number(one), Value::Number(two)) if (one.as_f64().unwrap() - two.as_f64().unwrap()).abs() < 0.01 => {
+            Ok(())
+        }
         (one, two) if one == two => Ok(()),
         (one, two) => Err(format!("{place}: {one} became {two}")),
     }

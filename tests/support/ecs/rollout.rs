@@ -45,8 +45,14 @@ pub struct Rollout {
 }
 
 /// The stages of all strategies but the rolling one, in their order.
-const STAGES: [&str; 6] =
-    ["SCALE_UP", "TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"];
+const STAGES: [&str; 6] = [
+    "SCALE_UP",
+    "TEST_TRAFFIC_SHIFT",
+    "PRODUCTION_TRAFFIC_SHIFT",
+    "POST_PRODUCTION_TRAFFIC_SHIFT",
+    "BAKE_TIME",
+    "CLEAN_UP",
+];
 
 /// What a step of a rollout did.
 #[derive(Debug, PartialEq)]
@@ -101,9 +107,11 @@ impl Rollout {
                 self.failures += 1;
                 Happened::TaskFailed
             }
-            Fate::Fails { .. } if self.failures >= THRESHOLD && breaker.0 => {
-                self.trip("Service deployment rolled back because the circuit breaker threshold was exceeded.", breaker.1, now)
-            }
+            Fate::Fails { .. } if self.failures >= THRESHOLD && breaker.0 => self.trip(
+                "Service deployment rolled back because the circuit breaker threshold was exceeded.",
+                breaker.1,
+                now,
+            ),
             Fate::Fails { .. } => Happened::Nothing,
             Fate::Alarms(name) if steps > 2 && alarm.0 => {
                 self.alarms = vec![name.clone()];
@@ -190,7 +198,9 @@ impl Rollout {
         value["alarms"] = json!({
             "status": if self.alarms.is_empty() { "DISABLED" } else { "TRIGGERED" }, "triggeredAlarmNames": self.alarms,
         });
-        if let (Some(at), Some(reason), Some((revision, _))) = (self.rollback_began, &self.rollback_reason, &self.source) {
+        if let (Some(at), Some(reason), Some((revision, _))) =
+            (self.rollback_began, &self.rollback_reason, &self.source)
+        {
             value["rollback"] = json!({"reason": reason, "startedAt": at, "serviceRevisionArn": revision});
         }
         value["deploymentConfiguration"] = configuration.clone();

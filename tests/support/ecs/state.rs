@@ -113,17 +113,20 @@ impl State {
         let task_definition = self.register(&definition);
         let revision = self.new_id("service-revision/cinema-prod/x");
         let configuration = json!({"maximumPercent": 200, "minimumHealthyPercent": 100});
-        self.services.insert(name.to_owned(), Service {
-            name: name.to_owned(),
-            task_definition,
-            revision,
-            desired,
-            configuration,
-            rollouts: Vec::new(),
-            events: VecDeque::new(),
-            exec: false,
-            fates: VecDeque::new(),
-        });
+        self.services.insert(
+            name.to_owned(),
+            Service {
+                name: name.to_owned(),
+                task_definition,
+                revision,
+                desired,
+                configuration,
+                rollouts: Vec::new(),
+                events: VecDeque::new(),
+                exec: false,
+                fates: VecDeque::new(),
+            },
+        );
     }
 
     pub(super) fn new_id(&mut self, kind: &str) -> String {
@@ -149,10 +152,10 @@ impl State {
             for (name, value) in [("cpu", json!(0)), ("mountPoints", json!([])), ("volumesFrom", json!([]))] {
                 container[name] = value;
             }
-            for port in container["portMappings"].as_array_mut().into_iter().flatten() {
+            for port in container.get_mut("portMappings").and_then(Value::as_array_mut).into_iter().flatten() {
                 port["hostPort"] = port["containerPort"].clone();
             }
-            if let Some(environment) = container["environment"].as_array_mut() {
+            if let Some(environment) = container.get_mut("environment").and_then(Value::as_array_mut) {
                 environment.reverse();
             }
         }
@@ -281,8 +284,14 @@ impl State {
         let deployments = match open {
             None => vec![deployment("PRIMARY", 1, &service.task_definition, "COMPLETED", service.desired, 0)],
             Some(open) => {
-                let mut all =
-                    vec![deployment("PRIMARY", open.id, &open.task_definition, "IN_PROGRESS", open.running, open.failures)];
+                let mut all = vec![deployment(
+                    "PRIMARY",
+                    open.id,
+                    &open.task_definition,
+                    "IN_PROGRESS",
+                    open.running,
+                    open.failures,
+                )];
                 if let Some((_, source)) = &open.source {
                     all.push(deployment("ACTIVE", 1, source, "COMPLETED", service.desired - open.running, 0));
                 }
@@ -318,7 +327,8 @@ impl State {
                 if wanted.len() > 10 {
                     return Err(refused("InvalidParameterException", "services can have at most 10 items."));
                 }
-                let (found, missing): (Vec<_>, Vec<_>) = wanted.iter().partition(|name| self.services.contains_key(*name));
+                let (found, missing): (Vec<_>, Vec<_>) =
+                    wanted.iter().partition(|name| self.services.contains_key(*name));
                 json!({
                     "services": found.iter().map(|name| self.describe(&self.services[*name])).collect::<Vec<_>>(),
                     "failures": missing.iter().map(|name| json!({"arn": name, "reason": "MISSING"})).collect::<Vec<_>>(),
@@ -336,7 +346,11 @@ impl State {
             "ListServiceDeployments" => {
                 let service = self.service(text(request, "service"))?;
                 let wanted = texts("status");
-                let all = service.rollouts.iter().rev().filter(|one| wanted.is_empty() || wanted.iter().any(|status| status == one.status));
+                let all = service
+                    .rollouts
+                    .iter()
+                    .rev()
+                    .filter(|one| wanted.is_empty() || wanted.iter().any(|status| status == one.status));
                 let own = arn(&format!("service/{CLUSTER}/{}", service.name));
                 json!({"serviceDeployments": all.take(20).map(|one| one.brief(&own, &cluster)).collect::<Vec<_>>()})
             }
@@ -351,7 +365,8 @@ impl State {
             "DescribeServiceRevisions" => {
                 let wanted = texts("serviceRevisionArns");
                 let all = self.rollouts().filter(|(_, one)| wanted.contains(&one.revision));
-                let all = all.map(|(_, one)| json!({"serviceRevisionArn": one.revision, "taskDefinition": one.task_definition}));
+                let all = all
+                    .map(|(_, one)| json!({"serviceRevisionArn": one.revision, "taskDefinition": one.task_definition}));
                 json!({"serviceRevisions": all.collect::<Vec<_>>(), "failures": []})
             }
             "StopServiceDeployment" => {
@@ -366,7 +381,8 @@ impl State {
                 }
                 match text(request, "stopType") {
                     "ABORT" => rollout.finish("STOPPED", "Service deployment stopped by a user.", now),
-                    _ => rollout.roll_back("Service deployment rolled back because of a StopServiceDeployment request.", now),
+                    _ => rollout
+                        .roll_back("Service deployment rolled back because of a StopServiceDeployment request.", now),
                 }
                 json!({"serviceDeploymentArn": wanted})
             }
@@ -378,7 +394,9 @@ impl State {
         let name = text(request, "service").to_owned();
         self.service(&name)?;
         let wanted = match request["taskDefinition"].as_str() {
-            Some(wanted) => Some(self.definition(wanted).ok_or_else(|| refused("ClientException", "TaskDefinition not found."))?),
+            Some(wanted) => {
+                Some(self.definition(wanted).ok_or_else(|| refused("ClientException", "TaskDefinition not found."))?)
+            }
             None => None,
         };
         let wanted = wanted.map(|definition| text(definition, "taskDefinitionArn").to_owned());

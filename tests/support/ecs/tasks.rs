@@ -39,6 +39,21 @@ impl State {
         self.print(&id, task_definition, lines);
     }
 
+    /// A task of a service that runs.
+    pub fn add_running_task(&mut self, service: &str) {
+        let task = Task {
+            service: Some(service.to_owned()),
+            task_definition: self.services[service].task_definition.clone(),
+            started_by: "ecs-svc/1".into(),
+            created: self.clock.now(),
+            ending: (0, Vec::new()),
+            status: "RUNNING",
+            reason: None,
+            command: Vec::new(),
+        };
+        self.add(task);
+    }
+
     fn add(&mut self, task: Task) -> String {
         self.count += 1;
         let id = format!("{:032x}", 0x0123_4567_89ab_cdef_u64.wrapping_mul(self.count));
@@ -47,13 +62,17 @@ impl State {
     }
 
     fn container(&self, task_definition: &str) -> Value {
-        self.definition(task_definition).map(|definition| definition["containerDefinitions"][0].clone()).unwrap_or_default()
+        self.definition(task_definition)
+            .map(|definition| definition["containerDefinitions"][0].clone())
+            .unwrap_or_default()
     }
 
     fn print(&mut self, id: &str, task_definition: &str, lines: Vec<String>) {
         let container = self.container(task_definition);
         let options = &container["logConfiguration"]["options"];
-        let (Some(group), Some(prefix)) = (options["awslogs-group"].as_str(), options["awslogs-stream-prefix"].as_str()) else {
+        let (Some(group), Some(prefix)) =
+            (options["awslogs-group"].as_str(), options["awslogs-stream-prefix"].as_str())
+        else {
             return;
         };
         let stream = format!("{prefix}/{}/{id}", container["name"].as_str().unwrap_or_default());
@@ -64,12 +83,17 @@ impl State {
     pub(super) fn step_tasks(&mut self) {
         let now = self.clock.now();
         let mut ended = Vec::new();
-        for (arn, task) in self.tasks.iter_mut().filter(|(_, task)| task.service.is_none() && task.status != "STOPPED") {
+        for (arn, task) in self.tasks.iter_mut().filter(|(_, task)| task.service.is_none() && task.status != "STOPPED")
+        {
             let age = now - task.created;
             if age >= ENDS {
                 task.status = "STOPPED";
                 task.reason = Some("Essential container in task exited".into());
-                ended.push((arn.rsplit('/').next().unwrap().to_owned(), task.task_definition.clone(), task.ending.1.clone()));
+                ended.push((
+                    arn.rsplit('/').next().unwrap().to_owned(),
+                    task.task_definition.clone(),
+                    task.ending.1.clone(),
+                ));
             } else if age >= RUNS {
                 task.status = "RUNNING";
             }
@@ -122,7 +146,8 @@ impl State {
                     return Err(Refusal("ClientException", "TaskDefinition not found.".into()));
                 }
                 let command = &request["overrides"]["containerOverrides"][0]["command"];
-                let words = command.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned));
+                let words =
+                    command.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned));
                 let task = Task {
                     service: None,
                     task_definition: definition,
@@ -150,7 +175,10 @@ impl State {
             }
             "ExecuteCommand" => {
                 let Some(channel) = self.channel.clone() else {
-                    return Err(Refusal("TargetNotConnectedException", "The execute command agent isn't running.".into()));
+                    return Err(Refusal(
+                        "TargetNotConnectedException",
+                        "The execute command agent isn't running.".into(),
+                    ));
                 };
                 json!({
                     "clusterArn": arn(&format!("cluster/{CLUSTER}")), "interactive": true, "taskArn": request["task"],
