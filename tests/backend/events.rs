@@ -125,7 +125,7 @@ async fn who_comes_back_gets_what_was_missed_from_any_replica(kind: Kind) {
 }
 
 /// An envelope as the backend writes it, of some time ago.
-fn envelope(ago: Duration, title: &str, filling: usize) -> (String, String, i64) {
+pub(super) fn envelope(ago: Duration, title: &str, filling: usize) -> (String, String, i64) {
     let time = OffsetDateTime::now_utc() - ago;
     let seconds = u64::try_from(time.unix_timestamp()).unwrap();
     let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, time.nanosecond()));

@@ -6,5 +6,6 @@ mod faults;
 mod health;
 mod http;
 mod page;
+mod sockets;
 mod story;
 mod videos;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::api::Api;
@@ -16,6 +17,8 @@ use super::api::Api;
 /// One socket.
 pub struct Feed {
     socket: WebSocketStream<TcpStream>,
+    /// How many of its pings have been answered.
+    pub pongs: usize,
 }
 
 /// What came next.
@@ -85,12 +88,24 @@ impl Feed {
 
     /// The same; None where nobody answers.
     pub async fn try_open(address: &str) -> Option<Self> {
-        let open = async {
-            let stream = TcpStream::connect(address).await.ok()?;
-            let request = format!("ws://{address}/ws").into_client_request().unwrap();
-            Some(Self { socket: client_async(request, stream).await.ok()?.0 })
-        };
+        let open = async { Self::on(TcpStream::connect(address).await.ok()?, address).await };
         tokio::time::timeout(Duration::from_secs(30), open).await.ok()?
+    }
+
+    async fn on(stream: TcpStream, address: &str) -> Option<Self> {
+        let request = format!("ws://{address}/ws").into_client_request().unwrap();
+        Some(Self { socket: client_async(request, stream).await.ok()?.0, pongs: 0 })
+    }
+
+    /// Follows on a connection that holds little of what has not been read yet.
+    pub async fn narrow(api: &Api) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = socket.connect(api.address.parse().unwrap()).await.unwrap();
+        let mut feed = Self::on(stream, &api.address).await.unwrap();
+        feed.authenticate(api.token.as_deref().unwrap(), None).await;
+        assert_eq!(feed.next(60).await, Next::Frame(json!({ "type": "ready" })));
+        feed
     }
 
     /// Follows as this user, from after `last`; waits for `ready`.
@@ -110,14 +125,40 @@ impl Feed {
         let _ = self.socket.send(Message::text(text)).await;
     }
 
-    /// What comes next, in so many seconds.
+    /// Pings; what comes back is counted.
+    pub async fn ping(&mut self) {
+        self.socket.send(Message::Ping(vec![7; 100].into())).await.unwrap();
+    }
+
+    /// Closes it; whether the server has answered that.
+    pub async fn close(mut self) -> bool {
+        self.socket.close(None).await.unwrap();
+        let closed = async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                if message.is_close() {
+                    return true;
+                }
+            }
+            false
+        };
+        tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap_or(false)
+    }
+
+    /// What comes next, in so many seconds. Panics on what breaks the protocol.
     pub async fn next(&mut self, seconds: u64) -> Next {
         let next = async {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => return Next::Frame(serde_json::from_str(&text).unwrap()),
                     Some(Ok(Message::Close(frame))) => return Next::Closed(frame.map_or(0, |frame| frame.code.into())),
+                    Some(Ok(Message::Pong(data))) => {
+                        assert_eq!(*data, [7; 100]);
+                        self.pongs += 1;
+                    }
                     Some(Ok(_)) => {}
+                    Some(Err(Error::Protocol(error))) if error != ProtocolError::ResetWithoutClosingHandshake => {
+                        panic!("{error}")
+                    }
                     Some(Err(_)) | None => return Next::Closed(0),
                 }
             }

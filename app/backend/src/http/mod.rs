@@ -12,8 +12,6 @@ pub(crate) mod trace;
 pub use openapi::openapi;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +21,7 @@ use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use crate::Error;
 use crate::modules::auth::require_token;
-use crate::modules::events::Session;
+use crate::modules::events::{Session, Upgrade};
 use crate::state::State;
 use problem::Problem;
 
@@ -59,15 +57,7 @@ pub(crate) fn router(state: State) -> Result<Router, Error> {
     (status = 403, description = "The page that asks is not one that may"),
     (status = 426, description = "The connection can't become a WebSocket"),
 ))]
-async fn socket(
-    Extract(state): Extract<State>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
-    };
+async fn socket(Extract(state): Extract<State>, headers: HeaderMap, upgrade: Upgrade) -> Response {
     if !is_allowed_origin(&headers, &state.config.allowed_origins) {
         return Problem::forbidden("This page may not follow the events").into_response();
     }

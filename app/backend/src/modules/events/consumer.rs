@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::extract::ws::Utf8Bytes;
 use metrics::counter;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -16,6 +15,7 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
+use super::connection::text_frame;
 use super::envelope::Head;
 use super::hub::{Entry, Hub, RING_EVENTS};
 use crate::config::KafkaConfig;
@@ -127,7 +127,7 @@ fn take(hub: &Hub, message: &BorrowedMessage<'_>, past: bool) {
 fn entry(message: &BorrowedMessage<'_>, past: bool) -> Option<Entry> {
     let payload = message.payload()?;
     let id = serde_json::from_slice::<Head>(payload).ok()?.id;
-    let frame = Utf8Bytes::try_from(payload.to_vec()).ok()?;
+    let frame = text_frame(std::str::from_utf8(payload).ok()?);
     let timestamp = message.timestamp().to_millis().unwrap_or(0);
     Some(Entry { id, partition: message.partition(), timestamp, past, frame })
 }

@@ -1,15 +1,15 @@
-//! The fan-out: one ring of recent events, from which every socket reads at its own pace.
+//! One ring of recent events, from which every socket is served at its own pace.
 //!
-//! There is no queue per client. A client is a place in the ring: it is woken, takes all that came since its place,
-//! and a client that falls too far behind is sent away to come back and resume. So a slow client costs the others
-//! nothing, a burst is written in one go, and memory is bounded whatever the clients do.
+//! There is no queue per client. A client is a place in the ring: it gets all that came since its place, and a client
+//! that falls too far behind is sent away to come back and resume. So a slow client costs the others nothing, a burst
+//! is written in one go, and memory is bounded whatever the clients do.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
-use tokio::sync::{Notify, watch};
+use axum::body::Bytes;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The most events that the ring holds.
@@ -22,12 +22,6 @@ const LONGEST_LAG: u64 = 4_096;
 /// those of this long before the last one seen are sent again. Readers know duplicates by id.
 pub(super) const SLACK: Duration = Duration::from_secs(5);
 
-/// What waking a socket and its write cost; more sockets have longer rounds.
-const ROUND_PER_SOCKET: Duration = Duration::from_micros(7);
-/// Below this the timer costs more than it saves.
-const SHORTEST_ROUND: Duration = Duration::from_millis(1);
-const LONGEST_ROUND: Duration = Duration::from_millis(50);
-
 /// One event as it came from Kafka.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -37,7 +31,50 @@ pub(super) struct Entry {
     pub(super) timestamp: i64,
     /// It was there before this process: told to clients that resume, no news to others.
     pub(super) past: bool,
-    pub(super) frame: Utf8Bytes,
+    /// As it is sent: a whole frame of the WebSocket protocol.
+    pub(super) frame: Bytes,
+}
+
+/// Some events one after the other, as they are sent.
+pub(super) struct Chunk {
+    /// The place of the first one.
+    from: u64,
+    /// Where each one ends in `bytes`; one that is no news takes no room.
+    ends: Vec<usize>,
+    bytes: Bytes,
+}
+
+impl Chunk {
+    /// No events, at this place.
+    pub(super) fn empty(from: u64) -> Self {
+        Self { from, ends: Vec::new(), bytes: Bytes::new() }
+    }
+
+    fn new<'a>(from: u64, entries: impl Iterator<Item = &'a Arc<Entry>> + Clone) -> Self {
+        let news = entries.clone().filter(|entry| !entry.past);
+        let mut bytes = Vec::with_capacity(news.map(|entry| entry.frame.len()).sum());
+        let ends = entries.map(|entry| {
+            if !entry.past {
+                bytes.extend_from_slice(&entry.frame);
+            }
+            bytes.len()
+        });
+        Self { from, ends: ends.collect(), bytes: bytes.into() }
+    }
+
+    /// The place after the last one.
+    pub(super) fn after(&self) -> u64 {
+        self.from + self.ends.len() as u64
+    }
+
+    /// What a client at this place is sent, and how many events that is; None for one whose place is before this.
+    pub(super) fn since(&self, place: u64) -> Option<(Bytes, u64)> {
+        let skipped = usize::try_from(place.checked_sub(self.from)?).ok()?.min(self.ends.len());
+        let start = skipped.checked_sub(1).map_or(0, |last| self.ends[last]);
+        let mut before = start;
+        let news = self.ends[skipped..].iter().filter(|end| std::mem::replace(&mut before, **end) < **end);
+        Some((self.bytes.slice(start..), news.count() as u64))
+    }
 }
 
 #[derive(Default)]
@@ -79,12 +116,11 @@ impl Ring {
     }
 }
 
-/// What the consumer writes and the sockets read.
+/// What the consumer writes and the sockets are served from.
 pub(super) struct Hub {
     ring: RwLock<Ring>,
-    /// The place after the newest event that sockets were woken for.
+    /// The place after the newest event.
     newest: watch::Sender<u64>,
-    pushed: Notify,
     caught_up: watch::Sender<bool>,
 }
 
@@ -103,12 +139,7 @@ pub(super) struct TooSlow;
 
 impl Hub {
     pub(super) fn new() -> Self {
-        Self {
-            ring: RwLock::default(),
-            newest: watch::Sender::new(0),
-            pushed: Notify::new(),
-            caught_up: watch::Sender::new(false),
-        }
+        Self { ring: RwLock::default(), newest: watch::Sender::new(0), caught_up: watch::Sender::new(false) }
     }
 
     // A panic while the lock was held would leave a whole ring behind: every change of it is complete before any
@@ -133,7 +164,7 @@ impl Hub {
 
     /// Takes an event from Kafka; false if it is one that came twice.
     pub(super) fn push(&self, entry: Entry, offset: i64) -> bool {
-        {
+        let newest = {
             let mut ring = self.write();
             ring.offsets.insert(entry.partition, offset + 1);
             ring.complete_after.entry(entry.partition).or_insert(entry.timestamp);
@@ -141,23 +172,10 @@ impl Hub {
                 return false;
             }
             ring.push(entry);
-        }
-        self.pushed.notify_one();
+            ring.next
+        };
+        self.newest.send_replace(newest);
         true
-    }
-
-    /// Wakes the sockets when events have come, in rounds: the first event at once, and those that come during a round
-    /// together in the next. With few sockets a round is over before the next event; with many, each is woken
-    /// less often and writes more at a time.
-    pub(super) async fn announce(&self) {
-        loop {
-            self.pushed.notified().await;
-            let round = ROUND_PER_SOCKET * u32::try_from(self.newest.receiver_count()).unwrap_or(u32::MAX);
-            self.newest.send_replace(self.place());
-            if round >= SHORTEST_ROUND {
-                tokio::time::sleep(round.min(LONGEST_ROUND)).await;
-            }
-        }
     }
 
     /// From here on the ring is as new as the topic.
@@ -191,15 +209,14 @@ impl Hub {
         self.place() > place + LONGEST_LAG
     }
 
-    /// The news among the next `most` events from a place on, and the place after them.
-    pub(super) fn frames(&self, place: u64, most: usize) -> Result<(Vec<Utf8Bytes>, u64), TooSlow> {
+    /// The next events from a place on, at most so many.
+    pub(super) fn chunk(&self, place: u64, most: usize) -> Result<Chunk, TooSlow> {
         let ring = self.read();
         if place < ring.oldest() || ring.next > place + LONGEST_LAG {
             return Err(TooSlow);
         }
         let after = ring.next.min(place + most as u64);
-        let entries = ring.entries.range(ring.index(place)..ring.index(after));
-        Ok((entries.filter(|entry| !entry.past).map(|entry| entry.frame.clone()).collect(), after))
+        Ok(Chunk::new(place, ring.entries.range(ring.index(place)..ring.index(after))))
     }
 
     /// What a client that saw `last` is owed.
@@ -228,15 +245,23 @@ mod tests {
     use super::*;
 
     fn entry(number: u128, partition: i32, timestamp: i64) -> Entry {
-        let frame = format!("{number}").into();
+        let frame = format!("{number};").into();
         Entry { id: Uuid::from_u128(number), partition, timestamp, past: false, frame }
     }
 
     fn missed(resume: Resume) -> Vec<String> {
         match resume {
-            Resume::From { missed, .. } => missed.iter().map(|entry| entry.frame.to_string()).collect(),
+            Resume::From { missed, .. } => {
+                missed.iter().map(|entry| String::from_utf8(entry.frame.to_vec()).unwrap()).collect()
+            }
             Resume::Older { .. } => panic!("the ring holds it"),
         }
+    }
+
+    /// What a chunk has for a client at this place, and how many events that is.
+    fn since(chunk: &Chunk, place: u64) -> (String, u64) {
+        let (bytes, events) = chunk.since(place).unwrap();
+        (String::from_utf8(bytes.to_vec()).unwrap(), events)
     }
 
     #[test]
@@ -246,9 +271,27 @@ mod tests {
         hub.push(entry(1, 0, 0), 0);
         hub.push(entry(2, 0, 0), 1);
         hub.push(entry(3, 0, 0), 2);
-        let (frames, place) = hub.frames(place, 2).unwrap();
-        assert_eq!(frames, ["1", "2"]);
-        assert_eq!(hub.frames(place, 2).unwrap().0, ["3"]);
+        let chunk = hub.chunk(place, 2).unwrap();
+        assert_eq!(since(&chunk, place), ("1;2;".into(), 2));
+        assert_eq!(since(&hub.chunk(chunk.after(), 2).unwrap(), chunk.after()), ("3;".into(), 1));
+    }
+
+    #[test]
+    fn one_chunk_serves_clients_at_different_places() {
+        let hub = Hub::new();
+        for number in 0..12 {
+            hub.push(Entry { past: number % 5 == 0, ..entry(number, 0, 0) }, 0);
+        }
+        let chunk = hub.chunk(4, 7).unwrap();
+        assert_eq!(chunk.after(), 11);
+        assert_eq!(since(&chunk, 4), ("4;6;7;8;9;".into(), 5));
+        assert_eq!(since(&chunk, 5), ("6;7;8;9;".into(), 4));
+        assert_eq!(since(&chunk, 9), ("9;".into(), 1));
+        assert_eq!(since(&chunk, 10), (String::new(), 0), "what is no news takes no room");
+        assert_eq!(since(&chunk, 11), (String::new(), 0));
+        assert!(chunk.since(3).is_none(), "it begins too late for this one");
+        let nothing = Chunk::empty(7);
+        assert_eq!((nothing.after(), since(&nothing, 9)), (7, (String::new(), 0)));
     }
 
     #[test]
@@ -256,7 +299,7 @@ mod tests {
         let hub = Hub::new();
         assert!(hub.push(entry(1, 0, 0), 0));
         assert!(!hub.push(entry(1, 0, 0), 1));
-        assert_eq!(hub.frames(0, 9).unwrap().0.len(), 1);
+        assert_eq!(since(&hub.chunk(0, 9).unwrap(), 0), ("1;".into(), 1));
     }
 
     #[test]
@@ -269,7 +312,7 @@ mod tests {
         hub.push(entry(3, 1, 99_500), 1); // another partition, just before: it may have been missed
         hub.push(entry(4, 0, 100_000), 1); // the last one seen
         hub.push(entry(5, 1, 100_001), 2);
-        assert_eq!(missed(hub.resume(Uuid::from_u128(4))), ["3", "5"]);
+        assert_eq!(missed(hub.resume(Uuid::from_u128(4))), ["3;", "5;"]);
         assert!(matches!(hub.resume(Uuid::from_u128(77)), Resume::Older { place: 5, .. }));
     }
 
@@ -290,8 +333,8 @@ mod tests {
         let hub = Hub::new();
         hub.push(Entry { past: true, ..entry(1, 0, 0) }, 0);
         hub.push(entry(2, 0, 0), 1);
-        assert_eq!(hub.frames(0, 9).unwrap(), (vec!["2".into()], 2));
-        assert_eq!(hub.frames(0, 1).unwrap(), (vec![], 1));
+        assert_eq!(since(&hub.chunk(0, 9).unwrap(), 0), ("2;".into(), 1));
+        assert_eq!(since(&hub.chunk(0, 1).unwrap(), 0), (String::new(), 0));
     }
 
     #[test]
@@ -300,7 +343,7 @@ mod tests {
         for number in 0..=u128::from(LONGEST_LAG) {
             hub.push(entry(number, 0, 0), 0);
         }
-        assert_eq!(hub.frames(0, 1), Err(TooSlow));
+        assert!(matches!(hub.chunk(0, 1), Err(TooSlow)));
         assert!(hub.is_too_slow(0) && !hub.is_too_slow(1));
         for number in 0..RING_EVENTS as u128 * 2 {
             hub.push(entry(1_000_000 + number, 0, 0), 0);

@@ -1,8 +1,12 @@
 //! Events that are never lost: written with the change that they tell of ([`outbox`]), published to Kafka
-//! ([`relay`]), read back by every replica ([`consumer`]), and fanned out to WebSockets ([`hub`], [`socket`]).
+//! ([`relay`]), read back by every replica ([`consumer`]), kept for a while ([`hub`]), and fanned out to WebSockets
+//! ([`announcer`], [`connection`], [`socket`]).
 
+mod announcer;
+mod connection;
 mod consumer;
 mod envelope;
+mod handshake;
 mod hub;
 pub(crate) mod outbox;
 mod relay;
@@ -12,7 +16,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -23,14 +26,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, KafkaConfig};
 
+use announcer::Clients;
 pub use envelope::{Envelope, NewEvent, SCHEMA_VERSION};
+pub(crate) use handshake::Upgrade;
 use hub::Hub;
 pub(crate) use socket::Session;
 
-/// The most bytes of a client's message: a token and an id.
-const LARGEST_MESSAGE: usize = 8 * 1024;
-/// Each socket holds a read buffer of this size; clients say little.
-const READ_BUFFER: usize = 1024;
 /// How many clients that come back after a long time are served from Kafka at once.
 const REPLAYS: usize = 2;
 
@@ -38,6 +39,7 @@ const REPLAYS: usize = 2;
 #[derive(Clone)]
 pub(crate) struct Events {
     hub: Arc<Hub>,
+    clients: Arc<Clients>,
     kafka: Arc<KafkaConfig>,
     replays: Arc<Semaphore>,
     sockets: TaskTracker,
@@ -74,6 +76,7 @@ impl Events {
     pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> Result<(Self, Running), sqlx::Error> {
         let events = Self {
             hub: Arc::new(Hub::new()),
+            clients: Arc::default(),
             kafka: Arc::new(config.kafka.clone()),
             replays: Arc::new(Semaphore::new(REPLAYS)),
             sockets: TaskTracker::new(),
@@ -98,8 +101,8 @@ impl Events {
         let relay = tokio::spawn(async move {
             tokio::join!(topic, relay);
         });
-        let announcing = Arc::clone(&events.hub);
-        let announcer = tokio::spawn(async move { announcing.announce().await }).abort_handle();
+        let (hub, clients) = (Arc::clone(&events.hub), Arc::clone(&events.clients));
+        let announcer = tokio::spawn(async move { announcer::run(&hub, &clients).await }).abort_handle();
 
         let (kafka, hub, ended) = (Arc::clone(&events.kafka), Arc::clone(&events.hub), shutdown.clone());
         let consumer = std::thread::Builder::new()
@@ -110,23 +113,20 @@ impl Events {
         Ok((events, running))
     }
 
-    /// Answers an upgrade request with a socket that follows the events; `verify` looks at tokens.
+    /// Answers a request for a WebSocket with one that follows the events; `verify` looks at tokens.
     pub(crate) fn upgrade(
         &self,
-        upgrade: WebSocketUpgrade,
+        upgrade: Upgrade,
         verify: impl Fn(&str) -> Option<Session> + Send + Sync + 'static,
     ) -> Response {
         let events = self.clone();
-        upgrade
-            .max_message_size(LARGEST_MESSAGE)
-            .max_frame_size(LARGEST_MESSAGE)
-            .read_buffer_size(READ_BUFFER)
-            // Nothing is written before a flush: a burst of events is one write.
-            .write_buffer_size(256 * 1024)
-            .on_upgrade(move |socket| {
-                let sockets = events.sockets.clone();
-                sockets.track_future(async move { socket::serve(socket, &events, &verify, &events.shutdown).await })
-            })
+        let (opening, answer) = upgrade.accept();
+        self.sockets.spawn(async move {
+            if let Some(socket) = opening.await {
+                socket::serve(socket, &events, &verify, &events.shutdown).await;
+            }
+        });
+        answer
     }
 
     /// Whether events can go out and come in; the reason where they can't.

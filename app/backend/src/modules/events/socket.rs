@@ -11,16 +11,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
-use futures_util::SinkExt;
+use axum::body::Bytes;
+use futures_util::{SinkExt, StreamExt};
 use metrics::{counter, gauge};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Events;
+use super::announcer::BURST;
+use super::connection::{Socket, Writer, text_frame};
 use super::consumer::{self, Replay};
 use super::hub::{Entry, Hub, Resume, SLACK};
 
@@ -30,8 +34,8 @@ const AUTH_WAIT: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(25);
 /// How long one write may take, and how long a slow client has to take the news that it is.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
-/// Frames written before the socket is looked at again.
-const BURST: usize = 256;
+/// How long a client may take to end its connection.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The most events that are read from Kafka for one client that comes back.
 const REPLAY_EVENTS: usize = 10_000;
 /// How long reading them may take.
@@ -66,7 +70,7 @@ enum End {
 
 /// Serves one client until it goes away, its token expires, it is too slow, or `shutdown`.
 pub(super) async fn serve(
-    mut socket: WebSocket,
+    mut socket: Socket,
     events: &Events,
     verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync),
     shutdown: &CancellationToken,
@@ -80,44 +84,45 @@ pub(super) async fn serve(
         if code == TOO_SLOW {
             counter!("sockets_too_slow_total").increment(1);
         }
-        let frame = CloseFrame { code, reason: reason.into() };
+        let frame = CloseFrame { code: code.into(), reason: reason.into() };
+        let closing = async {
+            // What is on its way comes first: after a close frame a client listens no more.
+            socket.flush().await?;
+            socket.send(Message::Close(Some(frame))).await
+        };
         // A client that does not take this has gone, and finds out by itself.
-        let _ = timeout(WRITE_WAIT, socket.send(Message::Close(Some(frame)))).await;
-        // Until the client's own close frame: closing earlier could drop ours.
-        let _ = timeout(Duration::from_secs(2), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        let _ = timeout(WRITE_WAIT, closing).await;
     }
+    // Until the client's own close frame, since closing earlier could drop ours; or until it has our answer to its.
+    let _ = timeout(CLOSE_WAIT, async { while let Some(Ok(_)) = socket.next().await {} }).await;
     gauge!("sockets_open").decrement(1);
 }
 
-async fn follow(
-    socket: &mut WebSocket,
-    events: &Events,
-    verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync),
-) -> End {
+async fn follow(socket: &mut Socket, events: &Events, verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync)) -> End {
     let (mut session, last) = match timeout(AUTH_WAIT, authenticate(socket, verify)).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(end)) => return end,
         Err(_) => return End::Close(TOKEN_REFUSED, "no token came"),
     };
     let hub = &events.hub;
-    let mut newest = hub.subscribe();
     // Before the ring is as new as the topic, nothing tells what is news from what was there before.
     if let Err(end) = while_open(socket, until(session.expires_at), hub.wait_until_caught_up()).await {
         return end;
     }
-    let mut place = match begin(socket, events, last).await {
+    let place = match begin(socket, events, last).await {
         Ok(place) => place,
         Err(end) => return end,
     };
+    let writer = Arc::clone(socket.get_ref().writer());
+    let _following = events.clients.add(&writer, place);
     let mut heard = Instant::now();
     let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
     // Made once: a timer for each turn of the loop would cost more than the rest of it.
     let mut expiry = std::pin::pin!(sleep_until(until(session.expires_at)));
-    let delivered = counter!("events_delivered_total");
     loop {
         tokio::select! {
             biased;
-            message = socket.recv() => {
+            message = socket.next() => {
                 heard = Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => match parse(&text).and_then(|(token, _)| verify(&token)) {
@@ -128,7 +133,7 @@ async fn follow(
                         _ => return End::Close(TOKEN_REFUSED, "the token is not valid"),
                     },
                     Some(Ok(Message::Binary(_))) => return End::Close(POLICY, "text messages only"),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
                 }
             }
@@ -137,47 +142,51 @@ async fn follow(
                 if heard.elapsed() > PING * 2 {
                     return End::Gone;
                 }
-                if write(socket, hub, place, vec![Message::Ping(axum::body::Bytes::new())]).await.is_err() {
+                if in_time(hub, &writer, socket.send(Message::Ping(Bytes::new()))).await.is_err() {
                     return End::Gone;
                 }
             }
-            changed = newest.changed() => {
-                if changed.is_err() {
-                    return End::Close(GOING_AWAY, "the server stops; come back and resume");
-                }
-                // All that has come, in one write: the more there is, the less each costs.
-                loop {
-                    let Ok((frames, after)) = hub.frames(place, BURST) else { return too_slow() };
-                    if after == place {
-                        break;
-                    }
-                    delivered.increment(frames.len() as u64);
-                    if let Err(end) = write(socket, hub, place, frames.into_iter().map(Message::Text).collect()).await {
-                        return end;
-                    }
-                    place = after;
+            () = writer.left() => {
+                if let Err(end) = catch_up(socket, hub, &writer).await {
+                    return end;
                 }
             }
         }
     }
 }
 
+/// Writes all that has come, and what the announcer has left; then it is the announcer's turn again.
+async fn catch_up(socket: &mut Socket, hub: &Hub, writer: &Writer) -> Result<(), End> {
+    let delivered = counter!("events_delivered_total");
+    loop {
+        let place = writer.place();
+        let chunk = hub.chunk(place, BURST).map_err(|_| too_slow())?;
+        let (frames, events) = chunk.since(place).unwrap_or_default();
+        write(socket, hub, frames).await?;
+        delivered.increment(events);
+        writer.moved(chunk.after());
+        if writer.follow(|| hub.place()) {
+            return Ok(());
+        }
+    }
+}
+
 /// Waits for something while the client may go away.
-async fn while_open(socket: &mut WebSocket, expiry: Instant, awaited: impl Future<Output = ()>) -> Result<(), End> {
+async fn while_open(socket: &mut Socket, expiry: Instant, awaited: impl Future<Output = ()>) -> Result<(), End> {
     let mut awaited = std::pin::pin!(awaited);
     let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
     loop {
         tokio::select! {
             biased;
             () = &mut awaited => return Ok(()),
-            message = socket.recv() => match message {
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            message = socket.next() => match message {
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Text(_) | Message::Binary(_))) => return Err(End::Close(POLICY, "wait for ready")),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
             },
             () = sleep_until(expiry) => return Err(End::Close(TOKEN_REFUSED, "the token has expired")),
             _ = ping.tick() => {
-                let sent = timeout(WRITE_WAIT, socket.send(Message::Ping(axum::body::Bytes::new()))).await;
+                let sent = timeout(WRITE_WAIT, socket.send(Message::Ping(Bytes::new()))).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     return Err(End::Gone);
                 }
@@ -203,11 +212,11 @@ fn parse(text: &str) -> Option<(String, Option<Uuid>)> {
 
 /// Awaits the first message and looks at its token.
 async fn authenticate(
-    socket: &mut WebSocket,
+    socket: &mut Socket,
     verify: &(dyn Fn(&str) -> Option<Session> + Send + Sync),
 ) -> Result<(Session, Option<Uuid>), End> {
     loop {
-        match socket.recv().await {
+        match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let Some((token, last)) = parse(&text) else {
                     return Err(End::Close(POLICY, "the first message must be of the type auth"));
@@ -216,20 +225,21 @@ async fn authenticate(
                 return verify(&token).map(|session| (session, last)).ok_or(refused);
             }
             Some(Ok(Message::Binary(_))) => return Err(End::Close(POLICY, "text messages only")),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         }
     }
 }
 
 /// Says `ready`, tells what was missed, and gives the place from which to follow.
-async fn begin(socket: &mut WebSocket, events: &Events, last: Option<Uuid>) -> Result<u64, End> {
+async fn begin(socket: &mut Socket, events: &Events, last: Option<Uuid>) -> Result<u64, End> {
     let hub = &events.hub;
-    let ready = Message::Text(Utf8Bytes::from_static(r#"{"type":"ready"}"#));
+    let ready = text_frame(r#"{"type":"ready"}"#);
     let Some(last) = last else {
         // From before `ready` is written: who adds a video after seeing it is told of that video.
         let place = hub.place();
-        write(socket, hub, place, vec![ready]).await?;
+        socket.get_ref().writer().moved(place);
+        write(socket, hub, ready).await?;
         return Ok(place);
     };
     let mut resume = hub.resume(last);
@@ -250,14 +260,15 @@ async fn begin(socket: &mut WebSocket, events: &Events, last: Option<Uuid>) -> R
         Resume::From { missed, place } => (Some(missed), place),
         Resume::Older { until, place } => (replay(events, last, until).await, place),
     };
-    write(socket, hub, place, vec![ready]).await?;
+    socket.get_ref().writer().moved(place);
+    write(socket, hub, ready).await?;
     match missed {
-        None => write(socket, hub, place, vec![Message::Text(Utf8Bytes::from_static(r#"{"type":"reset"}"#))]).await?,
+        None => write(socket, hub, text_frame(r#"{"type":"reset"}"#)).await?,
         Some(missed) => {
             counter!("events_resumed_total").increment(missed.len() as u64);
             for burst in missed.chunks(BURST) {
-                let frames = burst.iter().map(|entry| Message::Text(entry.frame.clone())).collect();
-                write(socket, hub, place, frames).await?;
+                let frames: Vec<_> = burst.iter().map(|entry| &*entry.frame).collect();
+                write(socket, hub, frames.concat().into()).await?;
             }
         }
     }
@@ -293,16 +304,19 @@ async fn replay(events: &Events, last: Uuid, until: HashMap<i32, i64>) -> Option
     }
 }
 
-/// Writes messages in one go. A client that does not take them in time, or that the ring has meanwhile left behind,
-/// is too slow.
-async fn write(socket: &mut WebSocket, hub: &Hub, place: u64, messages: Vec<Message>) -> Result<(), End> {
+/// Writes whole frames, after what was on its way before.
+async fn write(socket: &mut Socket, hub: &Hub, frames: Bytes) -> Result<(), End> {
+    let writer = Arc::clone(socket.get_ref().writer());
     let written = async {
-        // Frames gather in the socket's own buffer; the flush writes them.
-        for message in messages {
-            socket.feed(message).await?;
-        }
+        socket.flush().await?;
+        writer.put(frames);
         socket.flush().await
     };
+    in_time(hub, &writer, written).await
+}
+
+/// Awaits a write. A client that does not take it in time, or that the ring has meanwhile left behind, is too slow.
+async fn in_time<E>(hub: &Hub, writer: &Writer, written: impl Future<Output = Result<(), E>>) -> Result<(), End> {
     let mut written = std::pin::pin!(written);
     // Nearly always the connection takes it at once, and no timer is needed.
     if let Poll::Ready(written) = futures_util::poll!(&mut written) {
@@ -313,7 +327,7 @@ async fn write(socket: &mut WebSocket, hub: &Hub, place: u64, messages: Vec<Mess
         match timeout(Duration::from_secs(1), &mut written).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(_)) => return Err(End::Gone),
-            Err(_) if hub.is_too_slow(place) || Instant::now() > deadline => return Err(too_slow()),
+            Err(_) if hub.is_too_slow(writer.place()) || Instant::now() > deadline => return Err(too_slow()),
             Err(_) => {}
         }
     }
