@@ -1,6 +1,7 @@
 //! Secrets, checks and AWS's refusals, against AWS as emulators play it.
 
 mod failures;
+mod outputs;
 mod proxy;
 mod secrets;
 mod verify;
