@@ -2,6 +2,7 @@
 
 mod failures;
 mod outputs;
+mod permissions;
 mod proxy;
 mod secrets;
 mod verify;
