@@ -68,7 +68,8 @@ impl Aws {
         let doing = doing.into();
         if let SdkError::ServiceError(service) = error {
             let refused = service.err();
-            let code = refused.code().unwrap_or("an error without a code");
+            let status = format!("HTTP status {}", service.raw().status());
+            let code = refused.code().unwrap_or(&status);
             let request = error.request_id();
             return self.refused(doing, &Refusal { code, message: refused.message().unwrap_or_default(), request });
         }

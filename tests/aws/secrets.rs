@@ -297,3 +297,28 @@ fn many_secrets_are_read_in_batches() {
     assert_eq!(proxy.calls("BatchGetSecretValue"), 2);
     project.never_printed(&["batch-77aa"]);
 }
+
+#[test]
+fn long_values_and_plain_parameters_are_told() {
+    let project = project("limits");
+    let value = |bytes: usize| "x9d2".repeat(bytes / 4);
+    let long = project.run_with(&["secrets", "set", "prod", "LONG"], &value(5_000));
+    assert!(long.code == 0 && long.err.contains("AWS charges for such a parameter"), "{}", long.err);
+    // It may shrink again, and stays what it is.
+    assert_eq!(project.run_with(&["secrets", "set", "prod", "LONG"], &value(8)).code, 0);
+    let refused = project.run_with(&["secrets", "set", "prod", "LONGER"], &value(9_000));
+    assert!(refused.code == 1 && refused.err.contains("Secrets Manager takes 65536"), "{}", refused.err);
+    assert_eq!(project.run_with(&["secrets", "set", "managed", "LONGER"], &value(9_000)).code, 0);
+    let refused = project.run_with(&["secrets", "set", "managed", "LONGEST"], &value(66_000));
+    assert!(refused.code == 1 && refused.err.contains("takes 65536 at most"), "{}", refused.err);
+
+    let config = super::verify::clients(&ministack().endpoint());
+    let plain = aws_sdk_ssm::Client::new(&config).put_parameter().name("/limits/prod/sentry-key").value("x9d2");
+    let made = plain.r#type(aws_sdk_ssm::types::ParameterType::String).send();
+    tokio::runtime::Runtime::new().unwrap().block_on(made).unwrap();
+    assert!(project.good(&["secrets", "list", "prod"]).contains("not encrypted"));
+    let rows = project.json(&["secrets", "diff", "prod"]);
+    let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "sentry-key").unwrap();
+    assert_eq!((&row["state"], &row["needed_by"]), (&"plain".into(), &json!(["page.SENTRY"])));
+    project.never_printed(&["x9d2"]);
+}

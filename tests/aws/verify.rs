@@ -40,8 +40,8 @@ pub async fn service(config: &SdkConfig, cluster: &str, name: &str, target: Opti
     call.launch_type(LaunchType::Fargate).send().await.unwrap();
 }
 
-/// A query of EC2 or IAM, as their SDKs would send it; gives what the element of this name holds.
-async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> String {
+/// A query of EC2 or IAM, as their SDKs would send it; gives the text in the element of this name.
+pub async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> String {
     let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
     let request = reqwest::Client::new()
         .post(endpoint)
@@ -51,7 +51,11 @@ async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> Stri
     let text = request.send().await.unwrap().text().await.unwrap();
     let document = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let found = document.descendants().find(|node| node.tag_name().name() == element);
-    found.and_then(|node| node.text()).unwrap_or_else(|| panic!("no {element} in {text}")).to_owned()
+    let found = found.unwrap_or_else(|| panic!("no {element} in {text}"));
+    let texts = found.descendants().filter_map(|node| node.text()).map(str::trim).filter(|text| !text.is_empty());
+    let mut texts: Vec<&str> = texts.collect();
+    texts.dedup();
+    texts.join(" ")
 }
 
 const IMAGE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v1";
