@@ -1,8 +1,6 @@
 //! A real registry that lets nobody in without a token, and a token server that signs them.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::support::{PASSWORD, Project, Registry, SHOP_IN_GZIP, err, text};
+use super::support::{PASSWORD, Project, Registry, SHOP_IN_GZIP, openssl, text};
 use crate::support::process::folder;
 
 /// Whom the registry trusts.
@@ -23,16 +21,6 @@ struct Issuer {
     folder: TempDir,
     /// What was asked for, and whether by somebody who logged in.
     asked: Mutex<Vec<(String, bool)>>,
-}
-
-fn openssl(folder: &Path, words: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new("openssl");
-    command.args(words).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "openssl {words:?}: {}", err(&output));
-    output.stdout
 }
 
 impl Issuer {

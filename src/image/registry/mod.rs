@@ -201,6 +201,11 @@ impl Registry {
         if self.root.host_str().is_some_and(is_loopback) {
             return failure.hint("Does it run? Another one: --registry HOST:PORT");
         }
+        if failure.causes.iter().any(|cause| cause.contains("certificate")) {
+            return failure
+                .hint("Its certificate is not from an authority that this machine trusts.")
+                .hint("An authority of your own goes among the system's, or into the file that SSL_CERT_FILE names.");
+        }
         failure.hint("Look at its name, at the connection, and at HTTPS_PROXY where there is a proxy.")
     }
 
