@@ -237,7 +237,7 @@ mod tests {
 
     /// Announces what came after `place`, and gives the place after it.
     fn announce(hub: &Hub, writer: &Writer, place: u64) -> u64 {
-        let chunk = hub.chunk(place, 4_096).unwrap_or_else(|_| panic!("the ring holds it"));
+        let chunk = hub.chunk(place, 4_096).expect("the ring holds it");
         writer.announce(&chunk);
         chunk.after()
     }
@@ -254,14 +254,14 @@ mod tests {
         let (server, mut client) = pair().await;
         let (hub, writer) = (Hub::new(), Arc::clone(server.get_ref().writer()));
         push(&hub, 0, 9);
-        assert_eq!(writer.announce(&hub.chunk(0, 9).ok().unwrap()), 0, "it does not follow yet");
+        assert_eq!(writer.announce(&hub.chunk(0, 9).unwrap()), 0, "it does not follow yet");
         assert!(!writer.follow(|| hub.place()), "it has not caught up");
         writer.moved(1);
         assert!(writer.follow(|| hub.place()));
         push(&hub, 1, 9);
         push(&hub, 2, 9);
-        assert_eq!(writer.announce(&hub.chunk(0, 9).ok().unwrap()), 2, "of three, one was told before");
-        assert_eq!(writer.announce(&hub.chunk(0, 9).ok().unwrap()), 0, "all have been told");
+        assert_eq!(writer.announce(&hub.chunk(0, 9).unwrap()), 2, "of three, one was told before");
+        assert_eq!(writer.announce(&hub.chunk(0, 9).unwrap()), 0, "all have been told");
         for number in 1..3 {
             let Message::Text(text) = client.next().await.unwrap().unwrap() else { panic!("a text") };
             assert!(text.starts_with(&format!("{number} ")), "{text}");
@@ -270,14 +270,14 @@ mod tests {
         writer.begin(0);
         timeout(Duration::from_secs(5), writer.left()).await.unwrap();
         assert!(writer.follow(|| 0));
-        assert_eq!(writer.announce(&hub.chunk(1, 9).ok().unwrap()), 0);
+        assert_eq!(writer.announce(&hub.chunk(1, 9).unwrap()), 0);
         timeout(Duration::from_secs(5), writer.left()).await.unwrap();
         assert_eq!(writer.place(), 0);
         writer.moved(3);
         assert!(writer.follow(|| hub.place()));
         writer.leave();
         push(&hub, 3, 9);
-        assert_eq!(writer.announce(&hub.chunk(3, 9).ok().unwrap()), 0, "it has left");
+        assert_eq!(writer.announce(&hub.chunk(3, 9).unwrap()), 0, "it has left");
     }
 
     /// Events of many sizes, pings and pongs at once, on a connection that is full most of the time: the client's own
@@ -323,7 +323,7 @@ mod tests {
                     }
                     () = writer.left() => loop {
                         let place = writer.place();
-                        let chunk = hub.chunk(place, 16).ok().expect("not too slow");
+                        let chunk = hub.chunk(place, 16).expect("not too slow");
                         server.flush().await.unwrap();
                         writer.put(chunk.since(place).unwrap().0);
                         server.flush().await.unwrap();
