@@ -210,7 +210,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use futures_util::{SinkExt, StreamExt};
-    use tokio::net::TcpListener;
+    use tokio::net::TcpSocket;
     use tokio::time::{Duration, timeout};
     use tokio_tungstenite::tungstenite::Message;
     use uuid::Uuid;
@@ -218,10 +218,14 @@ mod tests {
     use super::super::hub::{Entry, Hub};
     use super::*;
 
-    /// A server's socket, and a client's with a receive buffer that is soon full.
+    /// A server's socket and a client's, on a connection that is soon full.
     async fn pair() -> (Socket, WebSocketStream<TcpStream>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = tokio::net::TcpSocket::new_v4().unwrap();
+        // What it accepts has the same small send buffer.
+        let listener = TcpSocket::new_v4().unwrap();
+        listener.set_send_buffer_size(4_096).unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let client = TcpSocket::new_v4().unwrap();
         client.set_recv_buffer_size(4_096).unwrap();
         let client = client.connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
