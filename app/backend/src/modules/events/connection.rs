@@ -340,7 +340,6 @@ mod tests {
             }
         });
         let mut next = 0;
-        let mut answers = 0_u32;
         let reading = async {
             while next < EVENTS {
                 match client.next().await.unwrap().unwrap() {
@@ -352,10 +351,7 @@ mod tests {
                             client.feed(Message::Ping(vec![9; 120].into())).await.unwrap();
                         }
                     }
-                    Message::Pong(data) => {
-                        assert_eq!(*data, [9; 120]);
-                        answers += 1;
-                    }
+                    Message::Pong(data) => assert_eq!(*data, [9; 120]),
                     Message::Ping(data) => assert_eq!(*data, [7; 100]),
                     other => panic!("{other}"),
                 }
@@ -367,9 +363,7 @@ mod tests {
         // The answer to the last ping may come after the last event.
         while let Some(Ok(_)) = client.next().await {}
         let (pings, pongs) = serving.await.unwrap();
-        assert!(
-            answers > 20 && pings > 20 && pongs > 20,
-            "{answers} answers to pings, {pings} pings, {pongs} answered"
-        );
+        // Of the answers that wait, only the newest is sent (RFC 6455, section 5.5.3).
+        assert!(pings > 20 && pongs > 0, "{pings} pings, {pongs} answered");
     }
 }
