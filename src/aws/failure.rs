@@ -68,7 +68,8 @@ impl Aws {
         let doing = doing.into();
         if let SdkError::ServiceError(service) = error {
             let refused = service.err();
-            let code = refused.code().unwrap_or("an error without a code");
+            let status = format!("HTTP status {}", service.raw().status());
+            let code = refused.code().unwrap_or(&status);
             let request = error.request_id();
             return self.refused(doing, &Refusal { code, message: refused.message().unwrap_or_default(), request });
         }
@@ -165,7 +166,9 @@ impl Aws {
             failure.causes.extend(causes);
             return self.log_in_again(failure);
         }
-        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        // The machine's own are looked for last: where it has none to give, there are none at all.
+        let is_last = causes.iter().any(|cause| cause.contains("IMDS"));
+        if is_last || matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
             let failure = failure.cause(format!("there are no AWS credentials{}", self.as_profile()));
             return self.log_in_again(failure).hint("In a pipeline, let it assume a role (OIDC) before this command.");
         }

@@ -67,8 +67,13 @@ impl Vault<'_> {
                 .cause(format!("the parameter store takes {ADVANCED} at most"))
                 .hint("Secrets Manager takes 65536: set environments.NAME.secrets.store to secrets-manager."));
         }
-        let tier = if bytes > STANDARD { ParameterTier::Advanced } else { ParameterTier::Standard };
-        if tier == ParameterTier::Advanced {
+        // An existing one keeps its tier unless it grows: a way back from the dearer one there is not.
+        let tier = match before {
+            _ if bytes > STANDARD => Some(ParameterTier::Advanced),
+            None => Some(ParameterTier::Standard),
+            Some(_) => None,
+        };
+        if tier == Some(ParameterTier::Advanced) {
             self.report.warning(&format!("{name} is longer than {STANDARD} bytes: AWS charges for such a parameter"));
         }
         let mut call = self
@@ -80,7 +85,7 @@ impl Vault<'_> {
             .r#type(ParameterType::SecureString)
             // One that somebody else made since we looked is not overwritten.
             .overwrite(before.is_some())
-            .tier(tier);
+            .set_tier(tier);
         if let Some(key) = self.kms_key {
             call = call.key_id(key);
         }
@@ -88,6 +93,9 @@ impl Vault<'_> {
             let failure = self.aws.failure(format!("can't write {name}"), &error);
             if error.as_service_error().is_some_and(PutParameterError::is_parameter_already_exists) {
                 return failure.hint("Somebody else has just made it: run this again to see what is different.");
+            }
+            if before.is_some_and(|found| !found.held.encrypted) {
+                return failure.hint("It is a parameter of type String, which can't be changed: delete it first.");
             }
             failure
         })?;

@@ -51,6 +51,5 @@ fn one(subject: &Subject<'_>, vault: &Vault<'_>, need: &Need, found: &BTreeMap<S
     if found.held.encrypted {
         return Check::ok(name, seen);
     }
-    Check::ok(name, seen)
-        .hint("It is a parameter of type String, not encrypted: write it anew, with `streamify secrets set`.")
+    Check::ok(name, seen).hint("It is of type String, not encrypted: delete it, and write it anew.")
 }

@@ -1,6 +1,8 @@
 //! Secrets, checks and AWS's refusals, against AWS as emulators play it.
 
 mod failures;
+mod outputs;
+mod permissions;
 mod proxy;
 mod secrets;
 mod verify;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -115,16 +116,16 @@ fn a_value_as_an_argument_is_refused_and_not_repeated() {
     assert!(empty.code == 2 && empty.err.contains("standard input is empty"), "{}", empty.err);
 }
 
-#[test]
-fn a_value_that_is_typed_is_not_shown() {
-    let project = project("typed");
+/// Runs a command on a terminal, and answers what it asks; how it ended, and everything on the screen.
+fn on_a_terminal(project: &Project, arguments: &[&str], answers: &[(&str, &str)]) -> (Option<i32>, String) {
     let pair = nix::pty::openpty(None, None).unwrap();
     let end = |end: &OwnedFd| Stdio::from(end.try_clone().unwrap());
-    let mut command = project.command(&["secrets", "set", "prod", "TOKEN"]);
+    let mut command = project.command(arguments);
     let mut child = command.stdin(end(&pair.slave)).stderr(end(&pair.slave)).stdout(end(&pair.slave)).spawn().unwrap();
+    // Its ends of the terminal would keep the reader waiting.
     drop(command);
     drop(pair.slave);
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = Arc::new(Mutex::new(String::new()));
     let writer = pair.master.try_clone().unwrap();
     let reader = std::thread::spawn({
         let (seen, mut screen) = (seen.clone(), fs::File::from(pair.master));
@@ -135,18 +136,46 @@ fn a_value_that_is_typed_is_not_shown() {
             }
         }
     });
-    let answers = [("The value of TOKEN", "typed-c41b\r"), ("The same again", "typed-c41b\r")];
     for (question, answer) in answers {
         eventually(question, || seen.lock().unwrap().contains(question));
         nix::unistd::write(&writer, answer.as_bytes()).unwrap();
     }
-    assert!(child.wait().unwrap().success(), "{}", seen.lock().unwrap());
+    let code = child.wait().unwrap().code();
     drop(writer);
     reader.join().unwrap();
-    let seen = seen.lock().unwrap();
-    assert!(seen.contains("TOKEN is new") && !seen.contains("typed-c41b"), "{seen}");
-    drop(seen);
+    let seen = seen.lock().unwrap().clone();
+    (code, seen)
+}
+
+#[test]
+fn a_value_that_is_typed_is_not_shown() {
+    let project = project("typed");
+    let set = ["secrets", "set", "prod", "TOKEN"];
+    let questions = ["The value of TOKEN (not shown):", "The same again:"];
+    let (code, seen) = on_a_terminal(&project, &set, &[(questions[0], "typed-c41b\r"), (questions[1], "typed-c41b\r")]);
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("TOKEN is new") && !seen.contains("c41b"), "{seen}");
     assert_eq!(project.good(&["secrets", "get", "prod", "TOKEN", "--reveal"]), "typed-c41b\n");
+
+    let (code, seen) = on_a_terminal(&project, &set, &[(questions[0], "typed-c41b\r"), (questions[1], "other-c41b\r")]);
+    assert!(code == Some(1) && seen.contains("the two are different") && !seen.contains("c41b"), "{seen}");
+    let (code, seen) = on_a_terminal(&project, &set, &[(questions[0], "half-c41b\x03")]);
+    assert!(code == Some(130) && !seen.contains("c41b"), "{seen}");
+}
+
+#[test]
+fn what_cannot_be_had_back_is_deleted_by_typing_its_name() {
+    let project = project("gone");
+    project.run_with(&["secrets", "set", "prod", "TOKEN"], "gone-80a3");
+    let (delete, question) = (["secrets", "delete", "prod", "TOKEN"], "Type its name:");
+    let (code, seen) = on_a_terminal(&project, &delete, &[(question, "yes\r")]);
+    assert!(code == Some(1) && seen.contains("nothing was deleted"), "{seen}");
+    let (code, seen) = on_a_terminal(&project, &delete, &[(question, "TOK\x03")]);
+    assert_eq!(code, Some(130), "{seen}");
+    project.good(&["secrets", "get", "prod", "TOKEN"]);
+    let (code, seen) = on_a_terminal(&project, &delete, &[(question, "TOKEN\r")]);
+    assert!(code == Some(0) && seen.contains("TOKEN is deleted"), "{seen}");
+    assert_eq!(project.json(&["secrets", "list", "prod"]), json!([]));
 }
 
 #[test]
@@ -267,4 +296,29 @@ fn many_secrets_are_read_in_batches() {
     assert_eq!((proxy.calls("GetParameters"), proxy.calls("PutParameter")), (3, 25));
     assert_eq!(proxy.calls("BatchGetSecretValue"), 2);
     project.never_printed(&["batch-77aa"]);
+}
+
+#[test]
+fn long_values_and_plain_parameters_are_told() {
+    let project = project("limits");
+    let value = |bytes: usize| "x9d2".repeat(bytes / 4);
+    let long = project.run_with(&["secrets", "set", "prod", "LONG"], &value(5_000));
+    assert!(long.code == 0 && long.err.contains("AWS charges for such a parameter"), "{}", long.err);
+    // It may shrink again, and stays what it is.
+    assert_eq!(project.run_with(&["secrets", "set", "prod", "LONG"], &value(8)).code, 0);
+    let refused = project.run_with(&["secrets", "set", "prod", "LONGER"], &value(9_000));
+    assert!(refused.code == 1 && refused.err.contains("Secrets Manager takes 65536"), "{}", refused.err);
+    assert_eq!(project.run_with(&["secrets", "set", "managed", "LONGER"], &value(9_000)).code, 0);
+    let refused = project.run_with(&["secrets", "set", "managed", "LONGEST"], &value(66_000));
+    assert!(refused.code == 1 && refused.err.contains("takes 65536 at most"), "{}", refused.err);
+
+    let config = super::verify::clients(&ministack().endpoint());
+    let plain = aws_sdk_ssm::Client::new(&config).put_parameter().name("/limits/prod/sentry-key").value("x9d2");
+    let made = plain.r#type(aws_sdk_ssm::types::ParameterType::String).send();
+    tokio::runtime::Runtime::new().unwrap().block_on(made).unwrap();
+    assert!(project.good(&["secrets", "list", "prod"]).contains("not encrypted"));
+    let rows = project.json(&["secrets", "diff", "prod"]);
+    let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "sentry-key").unwrap();
+    assert_eq!((&row["state"], &row["needed_by"]), (&"plain".into(), &json!(["page.SENTRY"])));
+    project.never_printed(&["x9d2"]);
 }

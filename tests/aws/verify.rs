@@ -1,6 +1,7 @@
 //! `streamify verify` on moto, whose AWS is the widest.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, LoadBalancer};
@@ -39,8 +40,8 @@ pub async fn service(config: &SdkConfig, cluster: &str, name: &str, target: Opti
     call.launch_type(LaunchType::Fargate).send().await.unwrap();
 }
 
-/// A query of EC2 or IAM, as their SDKs would send it; gives what the element of this name holds.
-async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> String {
+/// A query of EC2 or IAM, as their SDKs would send it; gives the text in the element of this name.
+pub async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> String {
     let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
     let request = reqwest::Client::new()
         .post(endpoint)
@@ -50,7 +51,11 @@ async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> Stri
     let text = request.send().await.unwrap().text().await.unwrap();
     let document = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let found = document.descendants().find(|node| node.tag_name().name() == element);
-    found.and_then(|node| node.text()).unwrap_or_else(|| panic!("no {element} in {text}")).to_owned()
+    let found = found.unwrap_or_else(|| panic!("no {element} in {text}"));
+    let texts = found.descendants().filter_map(|node| node.text()).map(str::trim).filter(|text| !text.is_empty());
+    let mut texts: Vec<&str> = texts.collect();
+    texts.dedup();
+    texts.join(" ")
 }
 
 const IMAGE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v1";
@@ -121,9 +126,17 @@ async fn made(config: &SdkConfig, endpoint: &str) -> Value {
     put.image_manifest_media_type("application/vnd.oci.image.manifest.v1+json").send().await.unwrap();
     let put = images.put_image().repository_name("cinema/app").image_tag("v1").image_manifest(index.to_string());
     put.image_manifest_media_type("application/vnd.oci.image.index.v1+json").send().await.unwrap();
+    let manager = aws_sdk_secretsmanager::Client::new(config);
+    let secret = async |name: &str| {
+        let made = manager.create_secret().name(name).secret_string(r#"{"password":"verify-3b3b"}"#).send().await;
+        made.unwrap().arn.unwrap()
+    };
+    secret("/cinema/prod/database").await;
+    let root = secret("made-by-terraform").await;
     service(config, "cinema", "cinema-backend", Some((&target, IMAGE, 3001))).await;
     json!({
-        "cluster": "cinema", "subnets": subnets, "assign_public_ip": false, "deploys_table": "deploys", "secrets": {},
+        "cluster": "cinema", "subnets": subnets, "assign_public_ip": false, "deploys_table": "deploys",
+        "secrets": { "ROOT": root },
         "services": { "backend": {
             "name": "cinema-backend", "execution_role": format!("arn:aws:iam::{ACCOUNT}:role/execution"),
             "task_role": format!("arn:aws:iam::{ACCOUNT}:role/task"), "security_groups": [group],
@@ -166,20 +179,54 @@ fn failed(project: &Project, arguments: &[&str]) -> (i32, Vec<(String, String)>,
     (ran.code, failed.map(|(place, _, why)| (place, why)).collect(), shown)
 }
 
+/// An AWS in which Terraform has been at work.
+struct Ground {
+    endpoint: String,
+    outputs: Value,
+    _emulator: Emulator,
+}
+
+/// A service that fits to it.
+const RIGHT: &str = "{port: 3001, health_path: /health/ready, replicas: 2, \
+                     secrets: {TOKEN: TOKEN, PASSWORD: 'database:password', ROOT: 'root:password'}}";
+
+impl Ground {
+    /// One for all tests: none of them changes it.
+    fn get() -> &'static Self {
+        static GROUND: OnceLock<Ground> = OnceLock::new();
+        GROUND.get_or_init(|| {
+            let emulator = Emulator::start(Player::Moto, &[]);
+            let endpoint = emulator.endpoint();
+            let config = clients(&endpoint);
+            let outputs = tokio::runtime::Runtime::new().unwrap().block_on(made(&config, &endpoint));
+            let ground = Self { endpoint, outputs, _emulator: emulator };
+            let ran = ground.project(RIGHT).run_with(&["secrets", "set", "prod", "TOKEN"], "verify-3b3b");
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            ground
+        })
+    }
+
+    fn project(&self, service: &str) -> Project {
+        project_at(&self.endpoint, service, &self.outputs)
+    }
+}
+
+/// A project with these outputs of Terraform.
+fn project_at(endpoint: &str, service: &str, outputs: &Value) -> Project {
+    let project = Project::new(endpoint, &configuration(service));
+    fs::write(project.folder.path().join("outputs.json"), outputs.to_string()).unwrap();
+    project
+}
+
+/// That a check at this place failed for this reason.
+fn has((_, wrong, all): &(i32, Vec<(String, String)>, String), place: &str, why: &str) {
+    let found = wrong.iter().any(|(at, reasons)| at.starts_with(place) && reasons.contains(why));
+    assert!(found, "{place}: {why} in {all}");
+}
+
 #[test]
 fn everything_that_a_deploy_depends_on_is_checked() {
-    let emulator = Emulator::start(Player::Moto, &[]);
-    let endpoint = emulator.endpoint();
-    let config = clients(&endpoint);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let outputs = runtime.block_on(made(&config, &endpoint));
-    let database = runtime.block_on(postgres::database());
-
-    let right = "{port: 3001, health_path: /health/ready, replicas: 2, secrets: {TOKEN: TOKEN}}";
-    let project = Project::new(&endpoint, &configuration(right));
-    let write = |outputs: &Value| fs::write(project.folder.path().join("outputs.json"), outputs.to_string()).unwrap();
-    write(&outputs);
-    project.run_with(&["secrets", "set", "prod", "TOKEN"], "verify-3b3b");
+    let project = Ground::get().project(RIGHT);
     let (code, wrong, all) = failed(&project, &[]);
     assert_eq!((code, wrong), (0, Vec::new()), "{all}");
     for seen in [
@@ -202,6 +249,7 @@ fn everything_that_a_deploy_depends_on_is_checked() {
         (r"subnet-[0-9a-f]{8,}", "subnet-ID"),
         (r"sg-[0-9a-f]{8,}", "sg-ID"),
         (r"/\S*/outputs.json", "FOLDER/outputs.json"),
+        (r"arn:aws:secretsmanager:[^:]*:\d*:secret:made-by-terraform-\w*", "ARN"),
     ];
     insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!(human, @r"
@@ -219,6 +267,8 @@ fn everything_that_a_deploy_depends_on_is_checked() {
           ✔ execution  for backend's execution
           ✔ task  for backend's tasks
         ✔ secrets
+          ✔ backend.PASSWORD  database:password in Secrets Manager
+          ✔ backend.ROOT  ARN:password in Secrets Manager
           ✔ backend.TOKEN  TOKEN in the parameter store
         ✔ network
           ✔ subnets
@@ -233,16 +283,22 @@ fn everything_that_a_deploy_depends_on_is_checked() {
               hint: A retention in Terraform keeps its price from growing.
         – quota  skipped: can't ask for Fargate's quota: NoSuchResourceException: This service is not available in the current Region. Choose a different Region or a different service.
         – migrations  skipped: DATABASE_URL is not set here; the deploy runs what is pending before services change
-        16 ok, 0 failed, 2 skipped
+        18 ok, 0 failed, 2 skipped
         ");
     });
     assert_eq!(project.json(&["secrets", "history", "prod", "TOKEN"])["versions"].as_array().unwrap().len(), 1);
+    project.never_printed(&["verify-3b3b"]);
+}
 
+#[test]
+fn quota_platform_and_migrations_are_checked_where_they_can_be_seen() {
+    let ground = Ground::get();
+    let database = tokio::runtime::Runtime::new().unwrap().block_on(postgres::database());
     // What moto has no answer for comes from a proxy, in the form that the service's model has.
     let answer = |operation, body: Value| Answer { operation, after: 0, times: 9, status: 200, body: body.to_string() };
     let through = |processors: f64, architecture: &str| {
         let proxy = Proxy::start(
-            &endpoint,
+            &ground.endpoint,
             vec![
                 answer("GetServiceQuota", json!({ "Quota": { "ServiceCode": "fargate", "Value": processors } })),
                 answer("/config", json!({ "os": "linux", "architecture": architecture })),
@@ -250,11 +306,14 @@ fn everything_that_a_deploy_depends_on_is_checked() {
         );
         let url = json!({ "downloadUrl": format!("{}/config", proxy.endpoint), "layerDigest": "sha256:0" });
         proxy.answer(answer("GetDownloadUrlForLayer", url));
-        let mut project = Project::new(&proxy.endpoint, &configuration(right));
+        let mut project = project_at(&proxy.endpoint, RIGHT, &ground.outputs);
         project.variable("DATABASE_URL", Some(&database));
-        fs::write(project.folder.path().join("outputs.json"), outputs.to_string()).unwrap();
         let image = format!("app={}", IMAGE.replace(":v1", ":single"));
-        failed(&project, &["--image", &image])
+        let found = failed(&project, &["--image", &image]);
+        for change in ["Put", "Create", "Delete", "Update", "Register", "Modify"] {
+            assert_eq!(proxy.calls(change), 0, "{change}");
+        }
+        found
     };
     let (code, wrong, all) = through(100.0, "amd64");
     assert_eq!((code, wrong), (0, Vec::new()), "{all}");
@@ -264,55 +323,53 @@ fn everything_that_a_deploy_depends_on_is_checked() {
     assert_eq!((code, wrong.len()), (1, 2), "{all}");
     assert!(all.contains("it is for linux/arm64, and tasks run on linux/amd64"), "{all}");
     assert!(all.contains("a rollout needs up to 1 processors, and the account may run 0.5"), "{all}");
+}
 
-    // What streamify.yaml says otherwise.
-    let other = "{port: 4000, health_path: /alive, replicas: 300, architecture: arm64, secrets: {TOKEN: 'TOKEN:key', NEW: NEW}}";
-    fs::write(project.folder.path().join("streamify.yaml"), configuration(other)).unwrap();
-    let (code, wrong, all) = failed(&project, &[]);
-    assert_eq!(code, 1);
-    let has = |place: &str, why: &str| {
-        let found = wrong.iter().any(|(at, reasons)| at.starts_with(place) && reasons.contains(why));
-        assert!(found, "{place}: {why} in {all}");
-    };
-    has("/services/backend/registered", "the load balancer sends to port 3001");
-    has("/services/backend/target group backend", "it asks /health/ready for health; streamify.yaml says /alive");
-    has("/images/", "it is for linux/amd64, and tasks run on linux/arm64");
-    has("/secrets/backend.TOKEN", "ECS takes keys from Secrets Manager only");
-    has("/secrets/backend.NEW", "neither of the stores has /cinema/prod/NEW");
-    has("/network/subnets/addresses", "a rollout of 300 tasks needs up to 600");
-    has("/network/security groups/backend", "the load balancer may not reach port 4000");
+#[test]
+fn what_streamify_yaml_says_otherwise_is_found() {
+    let other = "{port: 4000, health_path: /alive, replicas: 300, architecture: arm64, \
+                 secrets: {TOKEN: 'TOKEN:key', NEW: NEW, PASSWORD: 'database:user'}}";
+    let found = failed(&Ground::get().project(other), &[]);
+    assert_eq!(found.0, 1);
+    has(&found, "/services/backend/registered", "the load balancer sends to port 3001");
+    has(
+        &found,
+        "/services/backend/target group backend",
+        "it asks /health/ready for health; streamify.yaml says /alive",
+    );
+    has(&found, "/images/", "it is for linux/amd64, and tasks run on linux/arm64");
+    has(&found, "/secrets/backend.TOKEN", "ECS takes keys from Secrets Manager only");
+    has(&found, "/secrets/backend.PASSWORD", "the secret database has no key `user` | its keys are password");
+    has(&found, "/secrets/backend.NEW", "neither of the stores has /cinema/prod/NEW");
+    has(&found, "/network/subnets/addresses", "a rollout of 300 tasks needs up to 600");
+    has(&found, "/network/security groups/backend", "the load balancer may not reach port 4000");
+}
 
-    // What Terraform says otherwise.
-    fs::write(project.folder.path().join("streamify.yaml"), configuration(right)).unwrap();
-    let mut other = outputs.clone();
+#[test]
+fn what_terraform_says_otherwise_is_found() {
+    let ground = Ground::get();
+    let mut other = ground.outputs.clone();
     other["subnets"][1] = "subnet-gone".into();
     let backend = &mut other["services"]["backend"];
     backend["task_role"] = format!("arn:aws:iam::{ACCOUNT}:role/stranger").into();
     backend["execution_role"] = format!("arn:aws:iam::{ACCOUNT}:role/gone").into();
     backend["log_group"] = "/cinema/gone".into();
     backend["container"] = "web".into();
-    other["services"]["worker"] = outputs["services"]["backend"].clone();
+    other["services"]["worker"] = ground.outputs["services"]["backend"].clone();
     other["services"]["worker"]["name"] = "cinema-worker".into();
-    write(&other);
     let image = "app=123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v9";
-    let (_, wrong, all) = failed(&project, &["--image", image]);
-    let has = |place: &str, why: &str| {
-        let found = wrong.iter().any(|(at, reasons)| at.starts_with(place) && reasons.contains(why));
-        assert!(found, "{place}: {why} in {all}");
-    };
-    has("/terraform", "streamify.yaml does not know `worker`");
-    has("/services/backend/registered", "the load balancer sends to the container `backend`");
-    has("/images/", "there is no image v9 in cinema/app");
-    has("/roles/stranger", "its trust policy does not allow sts:AssumeRole to ecs-tasks.amazonaws.com");
-    has("/roles/gone", "it is not there (NoSuchEntity)");
-    has("/log groups//cinema/gone", "there is no such log group");
-    has("/network/subnets/subnet-gone", "there is no subnet subnet-gone");
+    let found = failed(&project_at(&ground.endpoint, RIGHT, &other), &["--image", image]);
+    has(&found, "/terraform", "streamify.yaml does not know `worker`");
+    has(&found, "/services/backend/registered", "the load balancer sends to the container `backend`");
+    has(&found, "/images/", "there is no image v9 in cinema/app");
+    has(&found, "/roles/stranger", "its trust policy does not allow sts:AssumeRole to ecs-tasks.amazonaws.com");
+    has(&found, "/roles/gone", "it is not there (NoSuchEntity)");
+    has(&found, "/log groups//cinema/gone", "there is no such log group");
+    has(&found, "/network/subnets/subnet-gone", "there is no subnet subnet-gone");
 
     other["cluster"] = "gone".into();
-    write(&other);
-    let (_, wrong, all) = failed(&project, &[]);
-    assert!(wrong.iter().any(|(place, why)| place == "/cluster" && why.contains("there is no cluster gone")), "{all}");
-    project.never_printed(&["verify-3b3b"]);
+    let found = failed(&project_at(&ground.endpoint, RIGHT, &other), &[]);
+    has(&found, "/cluster", "there is no cluster gone");
 }
 
 #[test]

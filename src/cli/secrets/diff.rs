@@ -6,6 +6,7 @@ use super::{Place, shown, store_word};
 use crate::failure::Result;
 use crate::outputs::Outputs;
 use crate::secrets::{State, compare, running_since};
+use crate::settings::Store;
 use crate::terminal::Table;
 
 /// Compare the secrets with what the services need
@@ -55,6 +56,15 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     let elsewhere: Vec<&str> =
         needs.iter().map(|need| need.reference.name.as_str()).filter(|name| is_whole(name)).collect();
     held.extend(vault.locate(&elsewhere).await?.into_iter().map(|(name, held)| crate::secrets::Held { name, ..held }));
+    let first = started.values().min().copied();
+    for held in &mut held {
+        // Secrets Manager's time is that of any change, such as a tag's: what counts is the value's.
+        let may_be_newer = first.is_some_and(|first| held.changed_at.is_some_and(|changed| changed > first));
+        if held.store == Store::SecretsManager && may_be_newer && held.deleted_at.is_none() {
+            let (_, versions) = vault.history(&held.name).await?;
+            held.changed_at = versions.iter().find(|version| version.current).and_then(|version| version.at);
+        }
+    }
     let rows = compare(&needs, &held, &started);
     context.terminal.result(
         |paint| {

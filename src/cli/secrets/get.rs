@@ -9,7 +9,7 @@ use crate::terminal::Output;
 /// Show one secret; its value only with --reveal
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify secrets get prod JWT_KEYS\n  \
-                        streamify secrets get prod database:url --reveal | psql-from-stdin")]
+                        streamify secrets get prod database:url --reveal | wl-copy")]
 pub(super) struct Arguments {
     /// The environment, as streamify.yaml names it
     #[arg(value_name = "ENV")]
