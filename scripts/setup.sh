@@ -6,8 +6,8 @@ set -euo pipefail
 # A command that must be there, and Debian's package that brings it.
 wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
 if [ "${1:-}" = tests ]; then
-  wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang dockerd:docker.io iptables:iptables docker-registry:docker-registry
-    git:git)
+  wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang dockerd:docker.io iptables:iptables
+    docker-registry:docker-registry openssl:openssl git:git)
 fi
 missing=()
 for entry in "${wanted[@]}"; do
@@ -35,6 +35,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   echo "setup: installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
+  if [[ " ${missing[*]} " == *" docker-registry "* ]] && [ -d /run/systemd/system ]; then
+    # The tests start their own; the package's would listen on every interface from now on.
+    "${as_root[@]}" systemctl mask --quiet docker-registry.service
+  fi
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
 
-use super::digest::Digest;
+use super::digest::{Digest, Hasher};
 use super::layout::Layout;
 use super::oci::{self, Config, Descriptor, Index, Manifest};
 use super::{compress, spoken};
@@ -30,17 +30,24 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// Loads a layout's image into a daemon under a tag; of several platforms the daemon's own.
+/// Loads a layout's image into a daemon under these tags; of several platforms the daemon's own.
 ///
 /// # Errors
 /// The daemon refuses it; the image is not for its platform.
-pub async fn load(name: &str, layout: &Layout, docker: &Docker, tag: &str, report: &Arc<dyn Report>) -> Result<()> {
+pub async fn load(
+    name: &str,
+    layout: &Layout,
+    docker: &Docker,
+    tags: &[String],
+    report: &Arc<dyn Report>,
+) -> Result<()> {
+    let tag = tags.join(" and ");
     let begun = Instant::now();
     report.started(name, &format!("loading as {tag}"));
     let what = || format!("can't load {tag} into the Docker daemon");
     let version = docker.version().await.map_err(|error| Failure::unreachable(what()).because(&error))?;
     let architecture = version.arch.unwrap_or_default();
-    let (own, named) = (layout.clone(), tag.to_owned());
+    let (own, named) = (layout.clone(), tags.to_vec());
     let work = move || archive(&own, &named, &architecture);
     let file = tokio::task::spawn_blocking(work).await.or_fail(what)??;
     let size = file.metadata().map_or(0, |metadata| metadata.len());
@@ -58,7 +65,7 @@ pub async fn load(name: &str, layout: &Layout, docker: &Docker, tag: &str, repor
 }
 
 /// The archive as a file without a name. Layers are unpacked: old daemons read no zstd.
-fn archive(layout: &Layout, tag: &str, architecture: &str) -> Result<File> {
+fn archive(layout: &Layout, tags: &[String], architecture: &str) -> Result<File> {
     let _lock = layout.lock_shared()?;
     let what = || format!("can't write an archive of {}", layout.folder().display());
     let manifests = layout.manifests(&layout.root()?)?;
@@ -76,9 +83,11 @@ fn archive(layout: &Layout, tag: &str, architecture: &str) -> Result<File> {
             .hint("Add the platform to `platforms` of the image in streamify.yaml."));
     };
     let mut out = tar::Builder::new(tempfile::tempfile().or_fail(what)?);
-    let mut saved =
-        Saved { config: format!("{}.json", manifest.config.digest.hex()), repo_tags: None, layers: Vec::new() };
-    saved.repo_tags = Some(vec![tag.to_owned()]);
+    let mut saved = Saved {
+        config: format!("{}.json", manifest.config.digest.hex()),
+        repo_tags: Some(tags.to_vec()),
+        layers: Vec::new(),
+    };
     append(&mut out, &saved.config, &layout.read(&manifest.config)?).or_fail(what)?;
     for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
         let name = format!("{}/layer.tar", diff_id.hex());
@@ -155,11 +164,12 @@ fn unpack(order: &super::Order, file: File, report: &dyn Report) -> Result<super
     let layout = Layout::create(&order.layout)?;
     let _lock = layout.lock(report)?;
     let compression = order.image.compression.unwrap_or_default();
-    let (mut layers, mut built) = (Vec::new(), Vec::new());
+    let (mut layers, mut built, mut files) = (Vec::new(), Vec::new(), BTreeMap::new());
     let steps: Vec<_> = config.history.iter().filter(|step| !step.empty_layer).cloned().collect();
     for (number, name) in saved.layers.iter().enumerate() {
         let source = folder.path().join(name);
         let (packed, size) = repack(&layout, &source, compression).or_fail(what)?;
+        contents(compress::reader(File::open(&source).or_fail(what)?).or_fail(what)?, &mut files).or_fail(what)?;
         if config.rootfs.diff_ids.get(number) != Some(&packed) {
             return Err(Failure::failed(what()).cause(format!("the layer {name} is not the one that the image names")));
         }
@@ -180,7 +190,7 @@ fn unpack(order: &super::Order, file: File, report: &dyn Report) -> Result<super
     let mut root = layout.write_json(oci::MANIFEST, &manifest)?;
     root.platform = Some(config.platform());
     let digest = root.digest.clone();
-    let list = super::build::list(order, &layout, &root, None, &facts, &BTreeMap::new())?;
+    let list = super::build::list(order, &layout, &root, None, &facts, &files)?;
     let tag = facts.tag(digest.short());
     root.annotations.insert(oci::REF_NAME.to_owned(), tag.clone());
     let sbom = vec![list.digest.clone()];
@@ -207,4 +217,49 @@ fn repack(layout: &Layout, source: &Path, compression: Compression) -> io::Resul
     let (_, packed) = compress::pack(compression, file.as_file_mut(), copy)?;
     layout.keep(file, &packed.digest).map_err(io::Error::other)?;
     Ok((packed.diff_id, (packed.digest, packed.size)))
+}
+
+/// Adds the files of a layer to those of the layers below, and takes away what it hides (image specification,
+/// "Whiteouts").
+fn contents(layer: impl io::Read, files: &mut BTreeMap<String, Digest>) -> io::Result<()> {
+    for entry in tar::Archive::new(layer).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+        let (folder, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
+        if let Some(hidden) = name.strip_prefix(".wh.") {
+            let hidden = if hidden == ".wh..opq" { folder.to_owned() } else { format!("{folder}/{hidden}") };
+            let hidden = hidden.trim_start_matches('/').to_owned();
+            files.retain(|file, _| *file != hidden && !file.starts_with(&format!("{hidden}/")));
+        } else if entry.header().entry_type().is_file() {
+            let mut hasher = Hasher::default();
+            io::copy(&mut entry, &mut hasher)?;
+            files.insert(path, hasher.finish());
+        } else {
+            // A folder, or a link in the place of a file; what is below a folder stays.
+            files.remove(path.trim_end_matches('/'));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_layer_hides_is_no_content() {
+        let layer = |names: &[&str]| {
+            let mut out = tar::Builder::new(Vec::new());
+            for name in names {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(1);
+                out.append_data(&mut header, name, &b"x"[..]).unwrap();
+            }
+            out.into_inner().unwrap()
+        };
+        let mut files = BTreeMap::new();
+        contents(layer(&["a/one", "a/two", "b/three", "c/four", "cc"]).as_slice(), &mut files).unwrap();
+        contents(layer(&["a/.wh.one", "b/.wh..wh..opq", ".wh.c", "b/new"]).as_slice(), &mut files).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["a/two", "b/new", "cc"]);
+    }
 }

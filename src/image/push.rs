@@ -27,6 +27,10 @@ const REMEMBERED: usize = 2000;
 pub struct Target {
     pub repository: String,
     pub tags: Vec<String>,
+    /// What the layout must hold, where that is known: another build may have come in between.
+    pub expected: Option<Digest>,
+    /// Only asks what is there, and sends nothing.
+    pub dry_run: bool,
 }
 
 /// An image that is in a registry.
@@ -41,6 +45,8 @@ pub struct Pushed {
     pub blobs: Blobs,
     /// Nothing had to be changed in the registry.
     pub unchanged: bool,
+    /// Nothing was sent: the rest says what would be.
+    pub dry_run: bool,
     #[serde(skip)]
     pub took: Duration,
 }
@@ -109,6 +115,10 @@ pub async fn push(
     let _lock = layout.lock_shared()?;
     let cargo = Cargo::read(layout)?;
     let digest = cargo.root.digest.clone();
+    if target.expected.as_ref().is_some_and(|expected| *expected != digest) {
+        let what = format!("the image in {} is not the one that was built", layout.folder().display());
+        return Err(Failure::failed(what).cause("another build has changed it meanwhile").hint("Push again."));
+    }
     let scope = Scope { repository: target.repository.clone(), push: true, from: None };
     let mut missing = Vec::new();
     for tag in &target.tags {
@@ -121,7 +131,12 @@ pub async fn push(
     let is_there = missing.len() < target.tags.len();
     let is_there = is_there || registry.head_manifest(&scope, &digest.to_string()).await?.is_some();
     let unchanged = is_there && missing.is_empty();
-    if is_there && !unchanged {
+    if target.dry_run {
+        if !is_there {
+            blobs = foresee(registry, &scope, &cargo).await?;
+        }
+        missing.clear();
+    } else if is_there && !unchanged {
         // A push that ended early may have left out what refers to the image.
         for (descriptor, manifest) in cargo.manifests.iter().filter(|(one, _)| one.artifact_type.is_some()) {
             let subject = manifest.subject.as_ref().map(|subject| fallback_tag(&subject.digest)).unwrap_or_default();
@@ -132,7 +147,7 @@ pub async fn push(
             }
         }
     }
-    if !is_there {
+    if !is_there && !target.dry_run {
         blobs = send(name, layout, registry, &scope, &cargo, environment, report).await?;
         for (descriptor, _) in cargo.manifests.iter().filter(|(one, _)| one.artifact_type.is_none()) {
             put(registry, &scope, layout, descriptor).await?;
@@ -151,6 +166,7 @@ pub async fn push(
     let took = begun.elapsed();
     let how = match (unchanged, blobs.uploaded) {
         (true, _) => "unchanged".to_owned(),
+        (false, count) if target.dry_run => format!("would push {count} blobs, {}", spoken(blobs.bytes_sent)),
         (false, 0) => "pushed, nothing to send".to_owned(),
         (false, count) => format!("pushed, {count} blobs, {}", spoken(blobs.bytes_sent)),
     };
@@ -162,6 +178,7 @@ pub async fn push(
         tags: target.tags.clone(),
         blobs,
         unchanged,
+        dry_run: target.dry_run,
         took,
     })
 }
@@ -207,6 +224,19 @@ async fn refer(
     known.push(descriptor.clone());
     let bytes = serde_json::to_vec(&Index::of(known)).or_fail(|| "can't write an index".into())?;
     registry.put_manifest(scope, &tag, oci::INDEX, bytes).await.map(|_| ())
+}
+
+/// What a push would send.
+async fn foresee(registry: &Registry, scope: &Scope, cargo: &Cargo) -> Result<Blobs> {
+    let asks = cargo
+        .blobs
+        .iter()
+        .map(|blob| async move { registry.has_blob(scope, &blob.digest).await.map(|is_there| (is_there, blob.size)) });
+    let all: Vec<(bool, u64)> = futures_util::stream::iter(asks).buffer_unordered(PARALLEL).try_collect().await?;
+    let missing = all.iter().filter(|(is_there, _)| !is_there);
+    let uploaded = missing.clone().count();
+    let bytes_sent = missing.map(|(_, size)| size).sum();
+    Ok(Blobs { uploaded, mounted: 0, present: all.len() - uploaded, bytes_sent })
 }
 
 async fn send(

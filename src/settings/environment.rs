@@ -87,6 +87,9 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable { name: "GITHUB_STEP_SUMMARY", meaning: "the file that takes a workflow step's summary" },
     Variable { name: "STREAMIFY_ECR_REGISTRY", meaning: "the host of ECR's registry, where an emulator plays AWS" },
+    Variable { name: "SSL_CERT_FILE", meaning: "a file with the certificates of trusted authorities" },
+    Variable { name: "HTTPS_PROXY", meaning: "the proxy to registries, such as http://proxy:3128" },
+    Variable { name: "NO_PROXY", meaning: "hosts that are reached without it, separated by commas" },
     Variable { name: "NO_COLOR", meaning: "no colour" },
     Variable { name: "CI", meaning: "plain progress and no questions" },
 ];

@@ -28,12 +28,17 @@ fn a_deploy_goes_through_its_stages_and_a_second_one_has_nothing_to_do() {
         let began = |name: &str| state.services[name].rollouts[0].created;
         assert!(began("cinema-prod-page") >= state.services["cinema-prod-backend"].rollouts[0].finished.unwrap());
     }
+    // Told, and bounded: what a rollout of a minute costs is a few calls a look, and no more looks than news.
+    let requests = story["requests"].as_u64().unwrap();
+    assert!((20..90).contains(&requests), "{requests} requests");
     let before = world.ecs.state().calls.len();
     let ran = world.deploy('a', &["--output", "json"]).ends_with(0);
     assert_eq!(ran.json()["changed"], false);
     let calls = world.ecs.state().calls[before..].to_vec();
     assert!(calls.iter().all(|call| call.starts_with("Describe")), "{calls:?}");
     assert!(calls.len() <= 4, "{calls:?}");
+    let requests = ran.json()["requests"].as_u64().unwrap();
+    assert!(requests <= 16, "{requests} requests to find that nothing is to be done");
     world.deploy('a', &[]).ends_with(0).says("nothing to do");
 
     let history = world.history();
@@ -156,7 +161,7 @@ fn what_is_not_ready_is_named_before_anything_is_done() {
     let world = World::new();
     // The emulator has none of the environment's roles.
     let ran = Ran::of(&world.bare(&["deploy", "prod", "--image", &image('a')]).output().unwrap()).ends_with(1);
-    ran.says("prod is not ready for a deploy").says("role/execution").says("--skip-verify");
+    ran.says("prod is not ready for a deploy").says("Role execution not found").says("--skip-verify");
     let calls = world.ecs.state().calls.clone();
     assert!(calls.iter().all(|call| call.starts_with("Describe") || call.starts_with("List")), "{calls:?}");
     assert_eq!(world.history().len(), 0);

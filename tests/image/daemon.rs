@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::support::{Project, Registry, SHOP, err, text};
+use super::support::{Project, Registry, SHOP, crane, err, text};
 use crate::docker::support::Daemon;
 
 fn docker(words: &[&str]) -> String {
@@ -67,6 +67,12 @@ fn a_dockerfile_is_built_by_the_daemon_and_pushed_like_the_others() {
     let shown = project.ok(&["inspect", &image]);
     assert_eq!(shown["platforms"][0]["labels"]["team"], "cinema");
     assert!(!shown.to_string().contains("com.docker.compose"), "{shown}");
+    let repository = image.split('@').next().unwrap();
+    let manifest =
+        crane(&["manifest", "--insecure", &format!("{repository}@{}", text(&shown["platforms"][0]["sbom"]))]);
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let list = crane(&["blob", "--insecure", &format!("{repository}@{}", text(&manifest["layers"][0]["digest"]))]);
+    assert!(list.contains("\"/greeting\"") && list.contains("\"/bin/busybox\""), "{list}");
     docker(&["pull", "--quiet", &image]);
     assert_eq!(docker(&["run", "--rm", &image]).trim(), "hello");
     docker(&["rmi", &image]);

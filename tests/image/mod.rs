@@ -7,3 +7,5 @@ mod ecr;
 mod push;
 mod resume;
 mod support;
+mod tls;
+mod token;

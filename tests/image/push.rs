@@ -135,6 +135,28 @@ fn nobody_home_has_its_own_exit_code() {
 }
 
 #[test]
+fn the_registry_of_the_only_environment_is_pushed_to_after_a_look() {
+    let registry = Registry::start();
+    let proxy = Proxy::to(&registry.host);
+    let project = Project::new("");
+    let environments = format!("environments: {{staging: {{registry: {}/team}}}}\n", proxy.host);
+    project.write("streamify.yaml", &format!("name: cinema\nimages:\n{SHOP}{environments}"));
+    let foreseen = project.ok(&["push", "shop", "--dry-run"]);
+    let seen = proxy.seen();
+    assert_eq!(count(&seen, "HEAD"), seen.len(), "{seen:#?}");
+    assert_eq!(foreseen[0]["blobs"]["uploaded"], 5);
+    let pushed = project.ok(&["push", "shop"]);
+    assert_eq!(pushed[0]["blobs"], foreseen[0]["blobs"]);
+    assert!(text(&pushed[0]["image"]).starts_with(&format!("{}/team/cinema/shop@", proxy.host)), "{pushed}");
+    // What was built before, whatever became of the program meanwhile.
+    project.change(13, 10);
+    assert_eq!(project.ok(&["push", "shop", "--no-build"])[0]["unchanged"], true);
+    assert!(project.fails(2, &["push", "shop", "--environment", "prod"]).contains("staging"));
+    let local = project.fails(2, &["push", "shop", "--environment", "local"]);
+    assert!(local.contains("has no registry") && local.contains("--load"), "{local}");
+}
+
+#[test]
 fn a_workflow_gets_its_outputs_and_a_summary() {
     let registry = Registry::start();
     let project = Project::new(SHOP);

@@ -34,13 +34,14 @@ impl Registry {
         Self::with("auth: {htpasswd: {realm: tests, path: FOLDER/htpasswd}}\n")
     }
 
-    fn with(extra: &str) -> Self {
+    /// One with more in its configuration.
+    pub fn with(extra: &str) -> Self {
         let folder = folder();
         let (path, port) = (folder.path().display().to_string(), free_port());
         std::fs::write(folder.path().join("htpasswd"), format!("me:{HASHED}\n")).unwrap();
         let config = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: FOLDER/data}}}}\n\
-             http: {{addr: '127.0.0.1:{port}'}}\n{extra}"
+             http:\n  addr: 127.0.0.1:{port}\n{extra}"
         );
         let file = folder.path().join("config.yml");
         std::fs::write(&file, config.replace("FOLDER", &path)).unwrap();
@@ -250,6 +251,16 @@ pub const SHOP_IN_GZIP: &str = "  shop: {binary: busybox, compression: gzip}\n";
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+pub fn openssl(folder: &Path, words: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut command = Command::new("openssl");
+    command.args(words).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "openssl {words:?}: {}", err(&output));
+    output.stdout
 }
 
 pub fn err(output: &Output) -> String {

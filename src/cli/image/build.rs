@@ -36,9 +36,8 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
             let engine = Engine::connect(&context.environment).await?;
             let layout = Layout::open(&built.layout)?;
             let repository = repository(settings, &order.name, &order.image);
-            for tag in [built.tag.as_str(), "latest"] {
-                image::load(&order.name, &layout, engine.client(), &format!("{repository}:{tag}"), &report).await?;
-            }
+            let tags = [built.tag.as_str(), "latest"].map(|tag| format!("{repository}:{tag}"));
+            image::load(&order.name, &layout, engine.client(), &tags, &report).await?;
         }
         all.push(built);
     }

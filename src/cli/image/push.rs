@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Context, Outcome};
 use super::{Building, credentials, ecr, github, repository};
 use crate::failure::{Failure, Result};
-use crate::image::{self, Layout, Pushed, Registry, Target};
+use crate::image::{self, Layout, Pushed, Registry, Target, spoken};
 use crate::settings::{EnvironmentSettings, Settings, Target as EnvironmentTarget};
 use crate::terminal::{Paint, Table};
 
@@ -14,6 +14,7 @@ use crate::terminal::{Paint, Table};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify image push --environment prod\n  \
                         streamify image push app --registry localhost:5000 --tag 1.2.0\n  \
+                        streamify image push --environment prod --dry-run\n  \
                         streamify image push --environment prod --output json | jq -r '.[].image'\n\n\
                         Logins come from Docker's config.json and its credential helpers, and for ECR from the AWS\n\
                         credentials of the environment.")]
@@ -33,6 +34,9 @@ pub(super) struct Arguments {
     /// A tag; may be given several times [default: the commit's first twelve digits]
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// Build, ask what the registry has, and send nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Push what was built before
     #[arg(long, conflicts_with_all = ["builder", "compression", "platforms"])]
     no_build: bool,
@@ -58,20 +62,23 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     };
     let mut all = Vec::new();
     for order in orders {
-        let (layout, tag) = if arguments.no_build {
+        let (layout, tag, expected) = if arguments.no_build {
             let layout = image::built_layout(&order.layout, &order.name)?;
-            let tag = layout.tag()?;
-            (layout, tag)
+            let tag = if arguments.tags.is_empty() { layout.tag()? } else { String::new() };
+            (layout, tag, None)
         } else {
             let built = arguments.building.build(&order, context).await?;
-            (Layout::open(&built.layout)?, built.tag)
+            (Layout::open(&built.layout)?, built.tag, Some(built.digest))
         };
         let tags = if arguments.tags.is_empty() { vec![tag] } else { arguments.tags.clone() };
         let repository =
             arguments.repository.clone().unwrap_or_else(|| repository(settings, &order.name, &order.image));
-        all.push(place.push(&order.name, &layout, &repository, tags, context).await?);
+        let target = Target { repository: place.repository(&repository), tags, expected, dry_run: arguments.dry_run };
+        all.push(place.push(&order.name, &layout, &target, context).await?);
     }
-    github::tell(context, &all)?;
+    if !arguments.dry_run {
+        github::tell(context, &all)?;
+    }
     context.terminal.result(|paint| describe(paint, &all), &all)?;
     Ok(Outcome::Done)
 }
@@ -97,7 +104,9 @@ pub(in crate::cli) async fn ship(
         let repository = repository(settings, &order.name, &order.image);
         let reference = if push {
             let layout = Layout::open(&built.layout)?;
-            place.push(&order.name, &layout, &repository, vec![built.tag], context).await?.image
+            let (repository, expected) = (place.repository(&repository), Some(built.digest));
+            let target = Target { repository, tags: vec![built.tag], expected, dry_run: false };
+            place.push(&order.name, &layout, &target, context).await?.image
         } else {
             format!("{}/{}@{}", place.registry.name(), place.repository(&repository), built.digest)
         };
@@ -150,20 +159,12 @@ impl Place {
     }
 
     /// Pushes a layout; where the repository has to be made first, it is.
-    async fn push(
-        &self,
-        name: &str,
-        layout: &Layout,
-        repository: &str,
-        tags: Vec<String>,
-        context: &Context,
-    ) -> Result<Pushed> {
-        let target = Target { repository: self.repository(repository), tags };
-        if let Some(ecr) = &self.ecr {
+    async fn push(&self, name: &str, layout: &Layout, target: &Target, context: &Context) -> Result<Pushed> {
+        if let Some(ecr) = self.ecr.as_ref().filter(|_| !target.dry_run) {
             ecr.ensure(&target.repository).await?;
         }
         let report = context.terminal.report();
-        image::push(name, layout, &self.registry, &target, &context.environment, &report).await
+        image::push(name, layout, &self.registry, target, &context.environment, &report).await
     }
 }
 
@@ -184,7 +185,11 @@ fn only_environment(settings: &Settings) -> Result<EnvironmentSettings> {
 fn describe(paint: Paint, all: &[Pushed]) -> String {
     let mut table = Table::new(["image", "result", "tags", "digest"]);
     for one in all {
-        let result = if one.unchanged { paint.dim("unchanged") } else { paint.good("pushed") };
+        let result = match (one.unchanged, one.dry_run) {
+            (true, _) => paint.dim("unchanged"),
+            (false, true) => paint.warning(format!("would push {}", spoken(one.blobs.bytes_sent))),
+            (false, false) => paint.good("pushed"),
+        };
         table.row([paint.strong(&one.name), result, one.tags.join(", "), one.digest.to_string()]);
     }
     let lines = all.iter().map(|one| one.image.clone()).collect::<Vec<_>>().join("\n");

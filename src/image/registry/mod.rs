@@ -60,6 +60,8 @@ pub struct Registry {
     root: Url,
     credentials: Arc<dyn Credentials>,
     authorizations: Mutex<HashMap<Scope, Secret>>,
+    /// Who is refused first asks for a token; the others wait for that one.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// Whether a host is this machine: there the network is not in between, and plain HTTP is enough.
@@ -102,7 +104,14 @@ impl Registry {
             builder = builder.no_proxy();
         }
         let http = builder.build().or_fail(|| "can't make an HTTP client".into())?;
-        Ok(Self { http, name: name.to_owned(), root, credentials, authorizations: Mutex::default() })
+        Ok(Self {
+            http,
+            name: name.to_owned(),
+            root,
+            credentials,
+            authorizations: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        })
     }
 
     /// As in references.
@@ -134,9 +143,19 @@ impl Registry {
             }
             request.send().await.map_err(|error| Trouble::OnTheWay(error.without_url()))
         };
-        let response = send(self.known(scope).as_ref()).await?;
+        let tried = self.known(scope);
+        let response = send(tried.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
+        }
+        let _alone = self.asking.lock().await;
+        let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+        let newer = self.known(scope).filter(|known| text(&tried).as_deref() != Some(known.expose()));
+        if newer.is_some() {
+            let response = send(newer.as_ref()).await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
         }
         let mut challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let Some(challenge) = challenges.find_map(|value| Challenge::parse(value.to_str().ok()?)) else {
@@ -181,6 +200,11 @@ impl Registry {
         let failure = failure.cause(format!("{TRIES} tries"));
         if self.root.host_str().is_some_and(is_loopback) {
             return failure.hint("Does it run? Another one: --registry HOST:PORT");
+        }
+        if failure.causes.iter().any(|cause| cause.contains("certificate")) {
+            return failure
+                .hint("Its certificate is not from an authority that this machine trusts.")
+                .hint("An authority of your own goes among the system's, or into the file that SSL_CERT_FILE names.");
         }
         failure.hint("Look at its name, at the connection, and at HTTPS_PROXY where there is a proxy.")
     }
