@@ -220,6 +220,6 @@ mod tests {
     fn words_stay_words() {
         let words = ["sh", "-c", "echo it's $HOME"].map(str::to_owned);
         assert_eq!(quoted(&words), r"sh -c 'echo it'\''s $HOME'");
-        assert_eq!(quoted(&["".to_owned()]), "''");
+        assert_eq!(quoted(&[String::new()]), "''");
     }
 }
