@@ -48,7 +48,7 @@ pub struct Lease {
     state: Arc<Mutex<State>>,
     lost: CancellationToken,
     stop: CancellationToken,
-    lease: Duration,
+    duration: Duration,
 }
 
 struct State {
@@ -172,7 +172,7 @@ impl Lease {
             state: Arc::new(Mutex::new(state)),
             lost: CancellationToken::new(),
             stop: CancellationToken::new(),
-            lease,
+            duration: lease,
         };
         held.beat();
         Ok(held)
@@ -208,7 +208,7 @@ impl Lease {
 
     fn beat(&self) {
         let (table, run, state) = (self.table.clone(), self.run.clone(), Arc::clone(&self.state));
-        let (lost, stop, lease) = (self.lost.clone(), self.stop.clone(), self.lease);
+        let (lost, stop, lease) = (self.lost.clone(), self.stop.clone(), self.duration);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -272,7 +272,7 @@ async fn renew(table: &Table, run: &str, state: &Mutex<State>) -> Result<()> {
     }
 }
 
-/// When DynamoDB may sweep a lock away that was left behind: long after anybody could wait for it.
+/// When `DynamoDB` may sweep a lock away that was left behind: long after anybody could wait for it.
 fn expires() -> AttributeValue {
     AttributeValue::N((Timestamp::now().as_second() + 24 * 60 * 60).to_string())
 }

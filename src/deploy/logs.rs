@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::restart;
 use super::run::Ground;
 use super::tasks::task_id;
+use crate::aws::is_not_found;
 use crate::failure::{Failure, Result};
 
 /// Between two looks while it follows.
@@ -88,7 +89,7 @@ async fn read(ground: &Ground<'_>, service: &str, group: &str, from: i64) -> Res
         let answer = match read.send().await {
             Ok(answer) => answer,
             // Nothing was ever printed, or the group is made by the first task.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            Err(error) if is_not_found(&error) => {
                 return Ok(lines);
             }
             Err(error) => return Err(cloud.failure(&format!("can't read the log {group}"), &error)),

@@ -134,7 +134,10 @@ fn keyed_field(name: String, value: Value) -> (String, Value) {
             None => String::new(),
         };
         // On Fargate the host's port is the container's.
-        if fields.get("hostPort").is_some_and(|port| port.to_string() == own) {
+        if fields
+            .get("hostPort")
+            .is_some_and(|port| *port == own || port.as_u64().is_some_and(|port| own.parse() == Ok(port)))
+        {
             fields.remove("hostPort");
         }
         let only = |name: &str| if fields.len() == 1 { fields.get(name).cloned() } else { None };

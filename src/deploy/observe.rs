@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ecs::operation::describe_services::DescribeServicesError;
+use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionError;
 use aws_sdk_ecs::types::{DeploymentControllerType, DeploymentRolloutState, Service};
 use futures_util::future::try_join_all;
 
@@ -43,7 +45,7 @@ pub(super) async fn services<'a>(
             .send()
             .await
             .map_err(|error| {
-                if error.as_service_error().is_some_and(|error| error.is_cluster_not_found_exception()) {
+                if error.as_service_error().is_some_and(DescribeServicesError::is_cluster_not_found_exception) {
                     return Failure::failed(format!("there is no ECS cluster `{}`", outputs.cluster))
                         .hint("Run `streamify infra apply` for this environment, or check its region.");
                 }
@@ -120,7 +122,9 @@ pub(super) async fn newest(cloud: &Cloud, live: &Live, family: &str) -> Result<O
             Ok(is_other.then_some(Revision { leaves: leaves(&shape::json(&definition)?), arn }))
         }
         // A family without a revision is a client error like any other wrong name.
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_client_exception()) => Ok(None),
+        Err(error) if error.as_service_error().is_some_and(DescribeTaskDefinitionError::is_client_exception) => {
+            Ok(None)
+        }
         Err(error) => Err(cloud.failure(&format!("can't read the newest revision of {family}"), &error)),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::run::Ground;
-use super::tasks::{Broken, OneOff, task_id};
+use super::tasks::{Broken, OneOff, tag, task_id};
 use super::{observe, restart};
 use crate::failure::{Failure, Result};
 
@@ -22,9 +22,7 @@ pub async fn run_once(
     let Some(of) = ground.outputs.services.get(service) else {
         return Err(Failure::failed(format!("Terraform has made nothing for the service `{service}`")));
     };
-    let by = format!("streamify-run/{}", ground.owner.who);
-    let started_by: String =
-        by.chars().filter(|c| c.is_ascii_alphanumeric() || "-_/@.".contains(*c)).take(36).collect();
+    let started_by = tag(&format!("streamify-run/{}", ground.owner.who));
     let task = OneOff {
         outputs: ground.outputs,
         service,

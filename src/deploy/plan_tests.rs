@@ -83,8 +83,8 @@ fn live(wanted: &BTreeMap<String, Wanted>) -> BTreeMap<String, Live> {
     wanted.iter().map(one).collect()
 }
 
-fn migration() -> Option<MigrationPlan> {
-    Some(MigrationPlan { service: "backend".into(), command: vec!["migrate".into(), "run".into()], timeout: 15 })
+fn migration() -> MigrationPlan {
+    MigrationPlan { service: "backend".into(), command: vec!["migrate".into(), "run".into()], timeout: 15 }
 }
 
 const USUAL: [RollbackOn; 2] = [RollbackOn::Failure, RollbackOn::Alarm];
@@ -92,7 +92,7 @@ const USUAL: [RollbackOn; 2] = [RollbackOn::Failure, RollbackOn::Alarm];
 #[test]
 fn what_is_live_already_is_nothing_to_do() {
     let wanted = wanted(FILE, 'a', &USUAL);
-    let plan = Plan::of("prod", &wanted, &live(&wanted), migration()).unwrap();
+    let plan = Plan::of("prod", &wanted, &live(&wanted), Some(migration())).unwrap();
     assert!(plan.is_empty() && plan.migration.is_none(), "{}", plan.text());
     assert_eq!(plan.text(), "backend  (nothing to do)\npage  (nothing to do)\n");
 }
@@ -100,7 +100,7 @@ fn what_is_live_already_is_nothing_to_do() {
 #[test]
 fn a_new_image_migrates_registers_and_updates_in_order() {
     let live = live(&wanted(FILE, 'a', &USUAL));
-    let plan = Plan::of("prod", &wanted(FILE, 'b', &USUAL), &live, migration()).unwrap();
+    let plan = Plan::of("prod", &wanted(FILE, 'b', &USUAL), &live, Some(migration())).unwrap();
     insta::assert_snapshot!(plan.text(), @r"
     backend  (live: cinema-prod-backend:41)
       ~ image  registry.example/app@sha256:aaaaaaaaaaaa… → registry.example/app@sha256:bbbbbbbbbbbb…
@@ -122,7 +122,7 @@ fn settings_and_variables_are_said_by_field() {
         .replace("LOG_LEVEL: info", "LOG_LEVEL: debug, TRACE: 'on'")
         .replace("secrets: {JWT_KEYS: jwt}", "memory: 1024")
         .replace("replicas: 2", "replicas: 3");
-    let plan = Plan::of("prod", &wanted(&file, 'a', &[RollbackOn::Failure]), &live, migration()).unwrap();
+    let plan = Plan::of("prod", &wanted(&file, 'a', &[RollbackOn::Failure]), &live, Some(migration())).unwrap();
     insta::assert_snapshot!(plan.text());
 }
 
@@ -136,7 +136,7 @@ fn what_a_killed_deploy_has_registered_is_used_and_what_rolls_out_is_watched() {
     let backend = live.get_mut("backend").unwrap();
     backend.revision.leaves = of_after("backend");
     backend.is_rolling_out = true;
-    let plan = Plan::of("prod", &after, &live, migration()).unwrap();
+    let plan = Plan::of("prod", &after, &live, Some(migration())).unwrap();
     assert_eq!(plan.migration, None, "it ran before the backend was told");
     let steps: Vec<String> =
         plan.steps().iter().map(|step| format!("{} {}: {}", step.action, step.resource, step.reason)).collect();

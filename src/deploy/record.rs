@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, KeysAndAttributes, Put, ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -202,7 +203,7 @@ impl Table {
             )
             .transact_items(TransactWriteItem::builder().put(put.map_err(|error| failed(&error))?).build());
         write.send().await.map_err(|error| {
-            if error.as_service_error().is_some_and(|error| error.is_transaction_canceled_exception()) {
+            if error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) {
                 super::lock::lost(&self.environment)
             } else {
                 self.cloud.failure("can't write the history", &error)

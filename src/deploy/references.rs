@@ -6,6 +6,7 @@ use aws_sdk_ssm::types::ParameterStringFilter;
 use futures_util::future::try_join_all;
 
 use super::cloud::Cloud;
+use crate::aws::is_not_found;
 use crate::failure::{Failure, OrFail, Result};
 use crate::outputs::Outputs;
 use crate::secrets::Reference;
@@ -24,10 +25,8 @@ pub(super) async fn find(
     outputs: &Outputs,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let made = |variable: &str, name: &str| outputs.secrets.get(variable).or_else(|| outputs.secrets.get(name));
-    let full = |name: &str| match name.starts_with('/') {
-        true => name.to_owned(),
-        false => format!("{}{name}", environment.prefix),
-    };
+    let full =
+        |name: &str| if name.starts_with('/') { name.to_owned() } else { format!("{}{name}", environment.prefix) };
     let secrets = environment.services.values().flat_map(|service| &service.secrets);
     let wanted: BTreeSet<String> = secrets
         .map(|(variable, secret)| (variable, Reference::parse(secret).name))
@@ -96,7 +95,7 @@ async fn parameters(cloud: &Cloud, names: &BTreeSet<String>) -> Result<BTreeSet<
 async fn secret(cloud: &Cloud, name: &str) -> Result<Option<String>> {
     match cloud.secrets_manager.describe_secret().secret_id(name).send().await {
         Ok(answer) => Ok(answer.arn.filter(|_| answer.deleted_date.is_none())),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => Ok(None),
+        Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(cloud.failure(&format!("can't look for the secret {name}"), &error)),
     }
 }

@@ -213,7 +213,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             if ground.detach && index + 1 == count {
-                return self.leave(&subjects, &[]);
+                self.leave(&subjects, &[]);
+                return Ok(());
             }
             self.stage(
                 "watch",
@@ -236,7 +237,7 @@ impl<'a> Run<'a> {
                 End::Settled => {}
                 End::TimedOut => return Err(timed_out(&ground.environment.name, &subjects, ground.timeout)),
                 End::Detached { by_signal } => {
-                    self.leave(&subjects, &later)?;
+                    self.leave(&subjects, &later);
                     return if by_signal { Err(Failure::interrupted(2)) } else { Ok(()) };
                 }
             }
@@ -247,7 +248,7 @@ impl<'a> Run<'a> {
     }
 
     /// Leaves a rollout to itself.
-    fn leave(&mut self, subjects: &[Subject], later: &[&str]) -> Result<()> {
+    fn leave(&mut self, subjects: &[Subject], later: &[&str]) {
         let name = &self.ground.environment.name;
         let open = subjects.iter().filter(|subject| subject.verdict.is_none()).map(|subject| subject.service.as_str());
         let open: Vec<&str> = open.collect();
@@ -262,16 +263,16 @@ impl<'a> Run<'a> {
         if let Some(record) = &mut self.record {
             record.ending = Ending::Detached;
         }
-        Ok(())
     }
 
     /// Tells services of one level, in parallel, and gives those whose rollouts are to be watched.
     async fn update(&self, moves: &[Move]) -> Result<Vec<Subject>> {
         let (cloud, cluster) = (&*self.ground.cloud, self.ground.outputs.cluster.as_str());
         let all = moves.iter().map(async |one| {
-            let before = match one.rolls_out() && !one.is_adopted {
-                true => watch::baseline(cloud, cluster, &one.name).await?,
-                false => Baseline::adopted(),
+            let before = if one.rolls_out() && !one.is_adopted {
+                watch::baseline(cloud, cluster, &one.name).await?
+            } else {
+                Baseline::adopted()
             };
             if !one.is_adopted {
                 let update = cloud

@@ -11,7 +11,7 @@ use super::plan::{Live, MigrationPlan, Origin, Plan, ServicePlan, Wanted, revisi
 use super::record::{Deployed, Purpose, Record};
 use super::run::{Ground, Move, Run};
 use super::story::Story;
-use super::tasks::{Broken, OneOff};
+use super::tasks::{Broken, OneOff, tag};
 use super::{Checks, Images, observe, references, render};
 use crate::failure::{Failure, Kind, Result};
 use crate::report::Event;
@@ -262,7 +262,7 @@ async fn migrate(
         None => register(run, &plan.services[&migration.service]).await?,
     };
     arns.insert(migration.service.clone(), arn.clone());
-    let started_by = format!("streamify-migration/{}", revision_name(&arn));
+    let started_by = tag(&format!("streamify-migration/{}", revision_name(&arn)));
     let nothing = BTreeMap::new();
     let task = OneOff {
         outputs: ground.outputs,

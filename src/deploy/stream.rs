@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cloud::Cloud;
+use crate::aws::is_not_found;
 use crate::failure::Result;
 
 /// A place in a log stream.
@@ -38,7 +39,7 @@ impl Stream {
             let answer = match answer {
                 Ok(answer) => answer,
                 // Nothing was said yet.
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                Err(error) if is_not_found(&error) => {
                     return Ok(lines);
                 }
                 Err(error) => return Err(cloud.failure(&format!("can't read the log {}", self.group), &error)),

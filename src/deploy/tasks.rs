@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, Container, ContainerOverride, DesiredStatus, KeyValuePair, LaunchType,
-    NetworkConfiguration, Task, TaskOverride,
+    AssignPublicIp, AwsVpcConfiguration, Container, ContainerOverride, KeyValuePair, LaunchType, NetworkConfiguration,
+    Task, TaskOverride,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -110,8 +110,8 @@ impl OneOff<'_> {
             .ecs
             .list_tasks()
             .cluster(&self.outputs.cluster)
+            // No other filter goes with it; without one the running ones are listed.
             .started_by(self.started_by)
-            .desired_status(DesiredStatus::Running)
             .send()
             .await
             .map_err(|error| cloud.failure("can't look for running tasks", &error))?;
@@ -143,6 +143,7 @@ impl OneOff<'_> {
             let surplus = tail.len().saturating_sub(TAIL);
             tail.drain(..surplus);
         };
+        let mut is_readable = true;
         loop {
             let task = describe(cloud, &self.outputs.cluster, &[arn.to_owned()]).await?.pop();
             let Some(task) = task else {
@@ -154,12 +155,20 @@ impl OneOff<'_> {
                 phase = status;
             }
             let has_stopped = phase == "STOPPED";
-            tell(log.more(cloud).await?);
+            match log.more(cloud).await {
+                Ok(lines) => tell(lines),
+                // The task is what matters; its log may be closed to whoever started it.
+                Err(failure) if is_readable => {
+                    is_readable = false;
+                    report.warning(&failure.to_string());
+                }
+                Err(_) => {}
+            }
             if has_stopped {
                 // The last lines may reach CloudWatch a moment after the end.
                 for _ in 0..2 {
                     tokio::time::sleep(Duration::from_millis(400)).await;
-                    tell(log.more(cloud).await?);
+                    tell(log.more(cloud).await.unwrap_or_default());
                 }
                 let container = task.containers().iter().find(|one| one.name.as_deref() == Some(self.container()));
                 let exit_code = container.and_then(|container| container.exit_code);
@@ -182,6 +191,12 @@ impl OneOff<'_> {
             }
         }
     }
+}
+
+/// A text as `startedBy` takes it: letters, digits, `-`, `_` and `/`, 128 of them at most.
+pub(super) fn tag(text: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "-_/".contains(c) { c } else { '-' };
+    text.chars().map(allowed).take(128).collect()
 }
 
 /// Stops a task.
@@ -211,11 +226,10 @@ pub(super) fn reason(task: &Task) -> String {
     let containers = task.containers().iter().filter_map(|container: &Container| {
         let name = container.name.as_deref().unwrap_or("container");
         match (container.exit_code, container.reason.as_deref()) {
-            (Some(0), None) => None,
+            (Some(0) | None, None) => None,
             (Some(code), None) => Some(format!("{name} exited with {code}")),
             (Some(code), Some(reason)) => Some(format!("{name} exited with {code}: {reason}")),
             (None, Some(reason)) => Some(format!("{name}: {reason}")),
-            (None, None) => None,
         }
     });
     let mut parts: Vec<String> = containers.collect();

@@ -128,3 +128,42 @@ fn exec_carries_keys_and_output_and_the_exit_code() {
     assert_eq!(runtime().block_on(agent).unwrap(), "ls -l\n");
     world.nothing_wrong();
 }
+
+/// Types into a terminal that a deploy has, once its rollout goes on; gives how it ended.
+fn typed(world: &World, keys: &[&str]) -> Ran {
+    let image = super::world::image('b');
+    let own = world.command(&["deploy", "prod", "--image", &image, "--skip-migration"]);
+    let words: Vec<String> = std::iter::once(own.get_program())
+        .chain(own.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    let mut command = std::process::Command::new("script");
+    // A shell in between would take the Ctrl-C for itself, too.
+    command
+        .args(["--quiet", "--return", "--command", &format!("exec {}", words.join(" ")), "/dev/null"])
+        .current_dir(world.folder.path());
+    command.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    eventually("the rollout goes on", || world.ecs.state().services["cinema-prod-backend"].rollouts.len() == 2);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    for key in keys {
+        stdin.write_all(key.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    Ran::of(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn interrupted_on_a_terminal_it_asks() {
+    let world = World::new();
+    world.deploy('a', &[]).ends_with(0);
+    for _ in 0..2 {
+        world.ecs.state().services.get_mut("cinema-prod-backend").unwrap().fates.push_back(Fate::Hangs);
+    }
+    typed(&world, &["\u{3}", "r\n"]).ends_with(5).says("The rollout goes on in ECS").says("rolled back");
+    assert_eq!(world.history()[0]["ending"], "rolled_back");
+    world.ecs.state().services.get_mut("cinema-prod-backend").unwrap().rollouts.remove(1);
+    typed(&world, &["\u{3}", "d\n"]).ends_with(130).says("detached");
+    assert_eq!(world.history()[0]["ending"], "detached");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{World, image, reference};
+use super::world::{Ran, World, image, reference};
 
 #[test]
 fn a_deploy_goes_through_its_stages_and_a_second_one_has_nothing_to_do() {
@@ -28,12 +28,17 @@ fn a_deploy_goes_through_its_stages_and_a_second_one_has_nothing_to_do() {
         let began = |name: &str| state.services[name].rollouts[0].created;
         assert!(began("cinema-prod-page") >= state.services["cinema-prod-backend"].rollouts[0].finished.unwrap());
     }
+    // Told, and bounded: what a rollout of a minute costs is a few calls a look, and no more looks than news.
+    let requests = story["requests"].as_u64().unwrap();
+    assert!((20..90).contains(&requests), "{requests} requests");
     let before = world.ecs.state().calls.len();
     let ran = world.deploy('a', &["--output", "json"]).ends_with(0);
     assert_eq!(ran.json()["changed"], false);
     let calls = world.ecs.state().calls[before..].to_vec();
     assert!(calls.iter().all(|call| call.starts_with("Describe")), "{calls:?}");
     assert!(calls.len() <= 4, "{calls:?}");
+    let requests = ran.json()["requests"].as_u64().unwrap();
+    assert!(requests <= 16, "{requests} requests to find that nothing is to be done");
     world.deploy('a', &[]).ends_with(0).says("nothing to do");
 
     let history = world.history();
@@ -126,4 +131,38 @@ fn a_restart_makes_new_tasks_of_the_same_revision() {
     let service = &state.services["cinema-prod-backend"];
     assert_eq!((service.rollouts.len(), &service.task_definition), (2, &before));
     assert_eq!(state.services["cinema-prod-page"].rollouts.len(), 1);
+}
+
+#[test]
+fn the_whole_chain_goes_from_a_clean_state() {
+    let file =
+        super::world::FILE.replace("services:\n  backend:", "images: {app: {binary: busybox}}\nservices:\n  backend:");
+    let world = World::with(&file);
+    std::fs::copy("/bin/busybox", world.file("busybox")).unwrap();
+    let registry = format!("127.0.0.1:{}", crate::support::aws::ministack().port);
+    let variables = BTreeMap::from([
+        ("STREAMIFY_ECR_REGISTRY", registry.clone()),
+        ("XDG_CACHE_HOME", world.file("cache").display().to_string()),
+    ]);
+    // Looking builds, and pushes nothing.
+    let looked = world.run_with(&variables, &["deploy", "prod", "--dry-run", "--output", "json"]).ends_with(0);
+    let ran = world.run_with(&variables, &["deploy", "prod", "--output", "json"]).ends_with(0);
+    let image = ran.json()["record"]["images"]["app"].as_str().unwrap().to_owned();
+    assert!(image.starts_with(&format!("{registry}/cinema/app@sha256:")), "{image}");
+    assert!(looked.out.contains(&image), "a dry run knows the digest: {}", looked.out);
+    assert_eq!(world.ecs.state().image("cinema-prod-backend"), image);
+    world.nothing_wrong();
+    let again = world.run_with(&variables, &["deploy", "prod", "--output", "json"]).ends_with(0);
+    assert_eq!(again.json()["changed"], false, "the same program is the same image");
+}
+
+#[test]
+fn what_is_not_ready_is_named_before_anything_is_done() {
+    let world = World::new();
+    // The emulator has none of the environment's roles.
+    let ran = Ran::of(&world.bare(&["deploy", "prod", "--image", &image('a')]).output().unwrap()).ends_with(1);
+    ran.says("prod is not ready for a deploy").says("Role execution not found").says("--skip-verify");
+    let calls = world.ecs.state().calls.clone();
+    assert!(calls.iter().all(|call| call.starts_with("Describe") || call.starts_with("List")), "{calls:?}");
+    assert_eq!(world.history().len(), 0);
 }

@@ -116,15 +116,21 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// The tool with this environment; a deploy without the checks of `verify`, which have tests of their own: the
+    /// emulator has no roles and no network of this environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        match arguments.split_first() {
+            Some((&"deploy", rest)) => self.bare(&[&["deploy", "--skip-verify"], rest].concat()),
+            _ => self.bare(arguments),
+        }
+    }
+
+    /// The tool with this environment, as it is.
+    pub fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_streamify"));
         // After a `--` it would be the other program's.
         let end = arguments.iter().position(|word| *word == "--").unwrap_or(arguments.len());
         command.args(&arguments[..end]).args(["--outputs", "outputs.json"]);
-        // The emulator has no roles and no network of this environment; `verify` has tests of its own.
-        if arguments[0] == "deploy" {
-            command.arg("--skip-verify");
-        }
         command.args(&arguments[end..]);
         command.current_dir(self.folder.path()).env_clear();
         command

@@ -162,7 +162,7 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
         }
     };
     let story = deploy::deploy(&ground, &images, checks, &wishes, &show).await;
-    tell(story, context)
+    tell(&story, context)
 }
 
 async fn break_lock(session: &Session, context: &Context) -> Result<()> {

@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan, Unit};
 use super::super::{Context, Outcome};
 use super::{Place, Session, Watching};
 use crate::deploy::{self, LogLine, LogWish};
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{OrFail, Result};
 use crate::terminal::{Output, stdout_failure};
 
 /// Show what services print, live over all of them
@@ -74,10 +74,6 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
         };
         writeln!(out, "{text}").map_err(|error| stdout_failure(&error))
     };
-    let told = deploy::logs(&ground, &wish, &mut tell).await;
-    match told {
-        Ok(()) => Ok(Outcome::Done),
-        Err(Failure { kind: crate::failure::Kind::BrokenPipe, .. }) => Ok(Outcome::Done),
-        Err(failure) => Err(failure),
-    }
+    deploy::logs(&ground, &wish, &mut tell).await?;
+    Ok(Outcome::Done)
 }

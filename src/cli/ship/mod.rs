@@ -197,10 +197,11 @@ impl Person for Asking {
 }
 
 /// Tells how a change ended: on standard output, and to the pipeline.
-fn tell(story: Story, context: &Context) -> Result<Outcome> {
-    pipeline::tell(&story, &context.environment)?;
+fn tell(story: &Story, context: &Context) -> Result<Outcome> {
+    pipeline::tell(story, &context.environment)?;
     let failure = story.failure.clone();
-    let json = json_of(&story)?;
+    let json = json_of(story)?;
+    context.terminal.report().note(&format!("{} requests to AWS", story.requests));
     // A failure in words is printed at the end; standard output then has nothing to say but JSON.
     if failure.is_none() || context.terminal.output() == crate::terminal::Output::Json {
         let paint = |paint: crate::terminal::Paint| format!("{} {}", paint.good("✔"), story.words());

@@ -1,5 +1,6 @@
 //! What a pipeline is told: who runs it, `$GITHUB_OUTPUT` and `$GITHUB_STEP_SUMMARY`.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write;
 
@@ -42,11 +43,11 @@ fn outputs(story: &Story) -> String {
         (None, None) => "nothing_to_do".to_owned(),
         (None, Some(_)) => "failed".to_owned(),
     };
-    text.push_str(&format!("result={ending}\n"));
+    let _ = writeln!(text, "result={ending}");
     if let Some(record) = &story.record {
-        text.push_str(&format!("deploy={}\n", record.number));
+        let _ = writeln!(text, "deploy={}", record.number);
         for (service, one) in &record.services {
-            text.push_str(&format!("task_definition_{}={}\n", service.replace('-', "_"), one.task_definition));
+            let _ = writeln!(text, "task_definition_{}={}", service.replace('-', "_"), one.task_definition);
         }
     }
     text

@@ -20,5 +20,5 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let session = Session::enter(&arguments.place, context).await?;
     let ground = session.ground(&arguments.watching, context);
-    tell(deploy::restart(&ground, &arguments.services).await, context)
+    tell(&deploy::restart(&ground, &arguments.services).await, context)
 }

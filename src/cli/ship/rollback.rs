@@ -35,5 +35,5 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
     // Whoever deployed sees the rollback a moment later, and gives the lock back.
     watching.wait = watching.wait.or(Some(2));
     let ground = session.ground(&watching, context);
-    tell(deploy::rollback(&ground, arguments.to).await, context)
+    tell(&deploy::rollback(&ground, arguments.to).await, context)
 }

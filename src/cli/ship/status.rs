@@ -16,7 +16,7 @@ pub(in crate::cli) struct Arguments {
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let session = Session::enter(&arguments.place, context).await?;
     let ground = session.ground(&Watching::NONE, context);
-    let status = deploy::status(&ground).await?;
+    let status = Box::pin(deploy::status(&ground)).await?;
     context.terminal.result(|paint| text(paint, &status), &status)?;
     Ok(Outcome::Done)
 }

@@ -10,6 +10,7 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use aws_sdk_ecs::operation::execute_command::ExecuteCommandError;
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use futures_util::{SinkExt, StreamExt};
 use nix::sys::termios::{self, SetArg, Termios};
@@ -78,7 +79,7 @@ pub async fn exec(ground: &Ground<'_>, wish: &ExecWish) -> Result<i32> {
         .map_err(|error| {
             let failure =
                 ground.cloud.failure(&format!("can't open a session with task {}", tasks::task_id(&arn)), &error);
-            if error.as_service_error().is_some_and(|error| error.is_target_not_connected_exception()) {
+            if error.as_service_error().is_some_and(ExecuteCommandError::is_target_not_connected_exception) {
                 return failure
                     .hint("The agent in the task needs ssmmessages permissions of the task role, and a way out.");
             }
@@ -163,12 +164,11 @@ async fn talk(ground: &Ground<'_>, url: &str, token: &str) -> Result<i32> {
             }
             message = socket.next() => {
                 let said = match message {
-                    None => break,
+                    None | Some(Ok(tungstenite::Message::Close(_))) => break,
                     Some(Err(error)) => return Err(broken(error)),
                     Some(Ok(tungstenite::Message::Binary(bytes))) => channel.take(&bytes).map_err(|wrong| {
                         Failure::failed("the session said what is no message").cause(format!("{wrong:?}"))
                     })?,
-                    Some(Ok(tungstenite::Message::Close(_))) => break,
                     Some(Ok(_)) => continue,
                 };
                 let mut is_over = false;
@@ -220,6 +220,6 @@ mod tests {
     fn words_stay_words() {
         let words = ["sh", "-c", "echo it's $HOME"].map(str::to_owned);
         assert_eq!(quoted(&words), r"sh -c 'echo it'\''s $HOME'");
-        assert_eq!(quoted(&["".to_owned()]), "''");
+        assert_eq!(quoted(&[String::new()]), "''");
     }
 }

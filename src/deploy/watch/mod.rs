@@ -10,6 +10,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentError;
 use aws_sdk_ecs::types::{Service, ServiceDeployment, StopServiceDeploymentStopType};
 use aws_smithy_types::DateTime;
 use futures_util::future::{BoxFuture, OptionFuture};
@@ -295,7 +296,7 @@ pub(super) async fn stop(cloud: &Cloud, deployment: &str, service: &str) -> Resu
     match stop.send().await {
         Ok(_) => Ok(()),
         // It has ended meanwhile; the next look says how.
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_conflict_exception()) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(StopServiceDeploymentError::is_conflict_exception) => Ok(()),
         Err(error) => Err(cloud.failure(&format!("can't roll back {service}"), &error)),
     }
 }

@@ -40,8 +40,11 @@ impl Group {
 impl Stopped {
     /// The groups in words, each with its log lines below it.
     pub(in crate::deploy) fn words(&self) -> Vec<String> {
-        let lines = |group: &Group| group.lines.iter().map(|line| format!("\n  {line}")).collect::<String>();
-        self.groups.iter().map(|group| format!("{}{}", group.words(), lines(group))).collect()
+        let with_lines = |group: &Group| {
+            let parts: Vec<String> = std::iter::once(group.words()).chain(group.lines.iter().cloned()).collect();
+            parts.join("\n  ")
+        };
+        self.groups.iter().map(with_lines).collect()
     }
 
     /// Looks for tasks that stopped since the last time, and tells of each new reason.

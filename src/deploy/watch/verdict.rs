@@ -1,7 +1,10 @@
 //! What a service deployment's state means for us. Pure.
 
+use std::fmt::Write;
+
 use aws_sdk_ecs::types::{
-    ServiceDeployment, ServiceDeploymentRollbackMonitorsStatus as Monitor, ServiceDeploymentStatus as Status,
+    ServiceDeployment, ServiceDeploymentAlarms, ServiceDeploymentRollbackMonitorsStatus as Monitor,
+    ServiceDeploymentStatus as Status,
 };
 use serde::Serialize;
 
@@ -48,7 +51,7 @@ fn reason(deployment: &ServiceDeployment) -> String {
     let rollback = deployment.rollback.as_ref().and_then(|rollback| rollback.reason.clone());
     let mut reason =
         rollback.or_else(|| deployment.status_reason.clone()).unwrap_or_else(|| "ECS gave no reason".to_owned());
-    let alarms = deployment.alarms.as_ref().map(|alarms| alarms.triggered_alarm_names()).unwrap_or_default();
+    let alarms = deployment.alarms.as_ref().map(ServiceDeploymentAlarms::triggered_alarm_names).unwrap_or_default();
     if !alarms.is_empty() && !alarms.iter().all(|name| reason.contains(name.as_str())) {
         reason = format!("{reason} (alarm {})", alarms.join(", "));
     }
@@ -76,7 +79,7 @@ pub(super) fn line(deployment: &ServiceDeployment, healthy: Option<(usize, usize
     if let Some(target) = &deployment.target_service_revision {
         let mut counts = format!("{}/{} running", target.running_task_count, target.requested_task_count);
         if target.pending_task_count > 0 {
-            counts.push_str(&format!(", {} pending", target.pending_task_count));
+            let _ = write!(counts, ", {} pending", target.pending_task_count);
         }
         parts.push(counts);
         if let Some(weight) = target.requested_production_traffic_weight {
@@ -102,9 +105,7 @@ pub(super) fn line(deployment: &ServiceDeployment, healthy: Option<(usize, usize
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::types::{
-        Rollback, ServiceDeploymentAlarms, ServiceDeploymentCircuitBreaker, ServiceRevisionSummary,
-    };
+    use aws_sdk_ecs::types::{Rollback, ServiceDeploymentCircuitBreaker, ServiceRevisionSummary};
 
     use super::*;
 

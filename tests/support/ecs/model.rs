@@ -60,6 +60,7 @@ macro_rules! model {
 }
 
 model! {
+    "DescribeClusters": describe_clusters DescribeClustersInput DescribeClustersOutput,
     "DescribeServices": describe_services DescribeServicesInput DescribeServicesOutput,
     "UpdateService": update_service UpdateServiceInput UpdateServiceOutput,
     "RegisterTaskDefinition": register_task_definition RegisterTaskDefinitionInput RegisterTaskDefinitionOutput,

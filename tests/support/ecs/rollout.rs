@@ -102,7 +102,6 @@ impl Rollout {
         #[allow(clippy::cast_possible_truncation, reason = "steps are few")]
         let steps = (age / STEP) as i64;
         match &self.fate {
-            Fate::Hangs => Happened::Nothing,
             Fate::Fails { .. } if self.failures < THRESHOLD && steps > self.failures => {
                 self.failures += 1;
                 Happened::TaskFailed
@@ -112,7 +111,6 @@ impl Rollout {
                 breaker.1,
                 now,
             ),
-            Fate::Fails { .. } => Happened::Nothing,
             Fate::Alarms(name) if steps > 2 && alarm.0 => {
                 self.alarms = vec![name.clone()];
                 self.trip("Service deployment rolled back because an alarm was triggered.", alarm.1, now)
@@ -124,7 +122,7 @@ impl Rollout {
                 }
                 Happened::Nothing
             }
-            Fate::Alarms(_) => Happened::Nothing,
+            Fate::Hangs | Fate::Fails { .. } | Fate::Alarms(_) => Happened::Nothing,
             Fate::Succeeds => self.arrive(steps - self.desired, now),
         }
     }
@@ -177,7 +175,7 @@ impl Rollout {
         };
         value["targetServiceRevision"] = json!({
             "arn": self.revision, "requestedTaskCount": self.desired, "runningTaskCount": self.running,
-            "pendingTaskCount": if self.is_open() && self.running < self.desired { 1 } else { 0 },
+            "pendingTaskCount": i32::from(self.is_open() && self.running < self.desired),
         });
         if self.strategy != "ROLLING" {
             value["targetServiceRevision"]["requestedProductionTrafficWeight"] = moved.into();

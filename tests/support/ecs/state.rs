@@ -273,7 +273,7 @@ impl State {
         (service.revision, service.task_definition) = (revision, task_definition.to_owned());
     }
 
-    fn describe(&self, service: &Service) -> Value {
+    fn describe(service: &Service) -> Value {
         let open = service.rollouts.iter().rev().find(|one| one.is_open());
         let deployment = |status: &str, id: u64, definition: &str, state: &str, running: i64, failed: i64| {
             json!({
@@ -322,6 +322,9 @@ impl State {
         }
         let cluster = arn(&format!("cluster/{CLUSTER}"));
         Ok(match operation {
+            "DescribeClusters" => {
+                json!({"clusters": [{"clusterArn": cluster, "clusterName": CLUSTER, "status": "ACTIVE"}], "failures": []})
+            }
             "DescribeServices" => {
                 let wanted = texts("services");
                 if wanted.len() > 10 {
@@ -330,7 +333,7 @@ impl State {
                 let (found, missing): (Vec<_>, Vec<_>) =
                     wanted.iter().partition(|name| self.services.contains_key(*name));
                 json!({
-                    "services": found.iter().map(|name| self.describe(&self.services[*name])).collect::<Vec<_>>(),
+                    "services": found.iter().map(|name| Self::describe(&self.services[*name])).collect::<Vec<_>>(),
                     "failures": missing.iter().map(|name| json!({"arn": name, "reason": "MISSING"})).collect::<Vec<_>>(),
                 })
             }
@@ -415,6 +418,6 @@ impl State {
         if is_forced || target != service.task_definition {
             self.begin_rollout(&name, &target);
         }
-        Ok(json!({"service": self.describe(&self.services[&name])}))
+        Ok(json!({"service": Self::describe(&self.services[&name])}))
     }
 }

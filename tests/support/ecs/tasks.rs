@@ -8,7 +8,7 @@ use super::state::{CLUSTER, State, arn};
 /// One task.
 pub struct Task {
     pub service: Option<String>,
-    pub task_definition: String,
+    pub definition: String,
     pub started_by: String,
     pub created: f64,
     /// Exit code and lines, once it has run.
@@ -27,7 +27,7 @@ impl State {
     pub(super) fn fail_task(&mut self, service: &str, task_definition: &str, code: i64, lines: Vec<String>) {
         let task = Task {
             service: Some(service.to_owned()),
-            task_definition: task_definition.to_owned(),
+            definition: task_definition.to_owned(),
             started_by: "ecs-svc/1".into(),
             created: self.clock.now(),
             ending: (code, lines.clone()),
@@ -43,7 +43,7 @@ impl State {
     pub fn add_running_task(&mut self, service: &str) {
         let task = Task {
             service: Some(service.to_owned()),
-            task_definition: self.services[service].task_definition.clone(),
+            definition: self.services[service].task_definition.clone(),
             started_by: "ecs-svc/1".into(),
             created: self.clock.now(),
             ending: (0, Vec::new()),
@@ -91,7 +91,7 @@ impl State {
                 task.reason = Some("Essential container in task exited".into());
                 ended.push((
                     arn.rsplit('/').next().unwrap().to_owned(),
-                    task.task_definition.clone(),
+                    task.definition.clone(),
                     task.ending.1.clone(),
                 ));
             } else if age >= RUNS {
@@ -104,11 +104,11 @@ impl State {
     }
 
     fn describe_task(&self, arn: &str, task: &Task) -> Value {
-        let container = self.container(&task.task_definition);
+        let container = self.container(&task.definition);
         let mut value = json!({
             "taskArn": arn, "clusterArn": super::state::arn(&format!("cluster/{CLUSTER}")), "lastStatus": task.status,
             "desiredStatus": if task.status == "STOPPED" { "STOPPED" } else { "RUNNING" },
-            "taskDefinitionArn": task.task_definition, "startedBy": task.started_by, "createdAt": task.created,
+            "taskDefinitionArn": task.definition, "startedBy": task.started_by, "createdAt": task.created,
             "containers": [{"name": container["name"], "lastStatus": task.status}],
         });
         if task.status == "STOPPED" {
@@ -125,6 +125,9 @@ impl State {
             "ListTasks" => {
                 let is_stopped = text("desiredStatus").as_deref() == Some("STOPPED");
                 let (service, by) = (text("serviceName"), text("startedBy"));
+                if by.is_some() && (service.is_some() || text("desiredStatus").is_some()) {
+                    return Err(Refusal("InvalidParameterException", "startedBy must be the only filter.".into()));
+                }
                 let all = self.tasks.iter().filter(|(_, task)| {
                     (task.status == "STOPPED") == is_stopped
                         && service.as_ref().is_none_or(|name| task.service.as_ref() == Some(name))
@@ -141,6 +144,13 @@ impl State {
                 json!({"tasks": all.collect::<Vec<_>>(), "failures": []})
             }
             "RunTask" => {
+                let by = text("startedBy").unwrap_or_default();
+                if by.len() > 128 || !by.chars().all(|c| c.is_ascii_alphanumeric() || "-_/".contains(c)) {
+                    return Err(Refusal(
+                        "InvalidParameterException",
+                        format!("startedBy {by} has forbidden characters."),
+                    ));
+                }
                 let definition = text("taskDefinition").unwrap_or_default();
                 if self.definition(&definition).is_none() {
                     return Err(Refusal("ClientException", "TaskDefinition not found.".into()));
@@ -150,7 +160,7 @@ impl State {
                     command.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned));
                 let task = Task {
                     service: None,
-                    task_definition: definition,
+                    definition,
                     started_by: text("startedBy").unwrap_or_default(),
                     created: self.clock.now(),
                     ending: self.one_offs.pop_front().unwrap_or((0, vec!["done".into()])),
