@@ -2,6 +2,7 @@
 # Builds crane from its Go module, once, and prints the program's path: tests let it look at images, and figures hold
 # this project against it. Kept outside of the clone, in ~/.cache/streamify.
 set -euo pipefail
+. "$(dirname "$0")/go.sh"
 
 version=v0.22.1
 
@@ -14,11 +15,7 @@ if [ ! -x "$program" ]; then
   flock 9
 fi
 if [ ! -x "$program" ]; then
-  go=$(command -v go || ls /usr/local/go/bin/go /usr/lib/go-*/bin/go 2>/dev/null | tail -1) || true
-  if [ -z "$go" ]; then
-    echo "crane-peer: crane is built with Go, which is missing; install golang (Debian's name)" >&2
-    exit 1
-  fi
+  need_go go1.26.8
   echo "crane-peer: building crane $version" >&2
   log=$cache/build.log
   work=$cache/build

@@ -49,6 +49,11 @@ if [ "${1:-}" = tests ] && ! command -v cargo-deny >/dev/null 2>&1; then
   cargo install --quiet --locked --debug cargo-deny
 fi
 
+if [ "${1:-}" = tests ] && ! command -v terraform >/dev/null 2>&1; then
+  echo "setup: there is no terraform, and Debian has no package of it: install Terraform 1.10 or newer" >&2
+  exit 1
+fi
+
 if [ "${1:-}" = tests ]; then
   "$(dirname "$0")/compose-peer.sh" >/dev/null
   "$(dirname "$0")/aws-emulators.sh" install >/dev/null
