@@ -75,6 +75,18 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
     },
+    Variable {
+        name: "GITHUB_ACTOR",
+        meaning: "who deploys, for the lock and the history; else GITLAB_USER_LOGIN, USER or LOGNAME",
+    },
+    Variable {
+        name: "GITHUB_RUN_ID",
+        meaning: "with GITHUB_SERVER_URL and GITHUB_REPOSITORY: the page of the run that deploys; else CI_JOB_URL or BUILD_URL",
+    },
+    Variable {
+        name: "GITHUB_SHA",
+        meaning: "the commit that is deployed, where it is not the one that is checked out",
+    },
     Variable { name: "STREAMIFY_LEASE_SECONDS", meaning: "how long a deploy's lock holds without a sign of life [60]" },
     Variable {
         name: "SOURCE_DATE_EPOCH",

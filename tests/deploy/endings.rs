@@ -155,3 +155,21 @@ fn a_rollback_in_the_middle_is_ecs_own_and_whoever_deploys_sees_it() {
     assert_eq!(world.ecs.state().image("cinema-prod-backend"), reference('a'));
     assert_eq!(world.history()[0]["ending"], "rolled_back");
 }
+
+#[test]
+fn a_time_that_is_over_says_that_it_goes_on_or_takes_it_back() {
+    let world = World::new();
+    world.deploy('a', &[]).ends_with(0);
+    let hang = || world.ecs.state().services.get_mut("cinema-prod-backend").unwrap().fates.push_back(Fate::Hangs);
+    hang();
+    let ran = world.deploy('b', &["--skip-migration", "--timeout", "0.05"]).ends_with(6);
+    ran.says("backend is not live after 3 s, and still rolling out")
+        .says("streamify deploy prod, which finds it going on");
+    assert_eq!(world.history()[0]["ending"], "timed_out");
+    assert_eq!(world.ecs.state().image("cinema-prod-backend"), reference('b'));
+    // The same command finds it going on, and this time takes it back at the end.
+    let back = ["--skip-migration", "--timeout", "0.05", "--rollback-on", "failure,alarm,timeout"];
+    world.deploy('b', &back).ends_with(5).says("the time is over: rolling back");
+    assert_eq!(world.ecs.state().image("cinema-prod-backend"), reference('a'));
+    assert_eq!(world.ecs.state().services["cinema-prod-backend"].rollouts.len(), 2);
+}

@@ -167,3 +167,22 @@ fn interrupted_on_a_terminal_it_asks() {
     typed(&world, &["\u{3}", "d\n"]).ends_with(130).says("detached");
     assert_eq!(world.history()[0]["ending"], "detached");
 }
+
+#[test]
+fn interrupted_while_the_migration_runs_it_stops_the_task_and_changes_nothing() {
+    let world = World::new();
+    // The task runs for a while.
+    world.ecs.state().clock.set_rate(1.0);
+    let child = world.start(&["deploy", "prod", "--image", &super::world::image('a')]);
+    eventually("the migration is watched", || world.ecs.state().calls.iter().any(|call| call == "DescribeTasks"));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    Ran::of(&child.wait_with_output().unwrap()).ends_with(143);
+    let state = world.ecs.state();
+    assert!(
+        state.calls.iter().any(|call| call == "StopTask") && !state.calls.iter().any(|call| call == "UpdateService")
+    );
+    drop(state);
+    world.ecs.state().clock.set_rate(12.0);
+    world.deploy('a', &[]).ends_with(0);
+}

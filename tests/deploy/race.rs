@@ -49,3 +49,24 @@ fn a_lock_that_is_broken_stops_its_holder_before_the_next_change() {
     let state = world.ecs.state();
     assert_eq!(state.services["cinema-prod-page"].rollouts.len(), 1, "only the second one went on");
 }
+
+#[test]
+fn a_holder_that_was_asleep_finds_out_before_its_next_change() {
+    use nix::sys::signal::{Signal, kill};
+    let world = World::new();
+    world.ecs.state().services.get_mut("cinema-prod-backend").unwrap().fates.push_back(Fate::Hangs);
+    let first = world.start(&["deploy", "prod", "--image", &image('a'), "--skip-migration"]);
+    eventually("the first holds the lock", || !world.ecs.state().services["cinema-prod-backend"].rollouts.is_empty());
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(first.id()).unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let second = world.start(&["deploy", "prod", "--image", &image('a'), "--skip-migration"]);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    world.ecs.state().services.get_mut("cinema-prod-backend").unwrap().rollouts[0].fate = Fate::Succeeds;
+    Ran::of(&second.wait_with_output().unwrap()).ends_with(0).says("took the lock over: no heartbeat for 4 s");
+    kill(pid, Signal::SIGCONT).unwrap();
+    Ran::of(&first.wait_with_output().unwrap()).ends_with(1).says("lost the lock");
+    let state = world.ecs.state();
+    assert_eq!(state.services["cinema-prod-page"].rollouts.len(), 1, "only the second one went on");
+    drop(state);
+    assert_eq!(world.history()[0]["ending"], "succeeded");
+}

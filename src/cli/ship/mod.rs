@@ -43,15 +43,22 @@ pub(super) struct Place {
 /// How a rollout is watched.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Watching {
-    /// Minutes until the tool stops to watch [default: the environment's, or 30]
-    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: Option<u64>,
+    /// Minutes until the tool stops to watch, such as 15 or 0.5 [default: the environment's, or 30]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    timeout: Option<Duration>,
     /// Leave as soon as the last services are told; ECS goes on
     #[arg(long)]
     detach: bool,
     /// Minutes to wait while somebody else deploys [default: not at all]
     #[arg(long, value_name = "MINUTES")]
     wait: Option<u64>,
+}
+
+/// A time in minutes, at most a week.
+fn minutes(text: &str) -> std::result::Result<Duration, String> {
+    let minutes = text.parse::<f64>().ok().filter(|minutes| *minutes > 0.0 && *minutes <= 10_080.0);
+    let minutes = minutes.ok_or_else(|| format!("`{text}` is no number of minutes between 0 and 10080"))?;
+    Ok(Duration::from_secs_f64(minutes * 60.0))
 }
 
 impl Watching {
@@ -115,7 +122,7 @@ impl Session {
 
     /// What the room needs to change something.
     pub(super) fn ground<'a>(&'a self, watching: &Watching, context: &'a Context) -> Ground<'a> {
-        let minutes = watching.timeout.or(self.environment.deploy.timeout_minutes).unwrap_or(30);
+        let of_environment = self.environment.deploy.timeout_minutes.unwrap_or(30);
         Ground {
             cloud: Arc::clone(&self.cloud),
             environment: &self.environment,
@@ -123,8 +130,8 @@ impl Session {
             owner: self.owner.clone(),
             commit: self.commit.clone(),
             lease: self.lease,
-            patience: watching.wait.map(|minutes| Duration::from_secs(minutes * 60)),
-            timeout: Duration::from_secs(minutes * 60),
+            patience: watching.wait.map(|minutes| Duration::from_secs(minutes.saturating_mul(60))),
+            timeout: watching.timeout.unwrap_or(Duration::from_secs(of_environment.saturating_mul(60))),
             detach: watching.detach,
             report: &*self.report,
             interrupt: &context.interrupt,

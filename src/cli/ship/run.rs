@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
 use super::super::{Context, Outcome};
-use super::{Place, Session, Watching};
+use super::{Place, Session, Watching, minutes};
 use crate::deploy;
 use crate::failure::Result;
 
@@ -21,8 +22,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(id = "variables", long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
     /// Minutes until it is stopped
-    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
-    timeout: u64,
+    #[arg(long, value_name = "MINUTES", default_value = "60", value_parser = minutes)]
+    timeout: Duration,
     /// Return as soon as it is started
     #[arg(long)]
     detach: bool,

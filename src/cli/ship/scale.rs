@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::super::{Context, Outcome};
-use super::{Place, Session, Watching};
+use super::{Place, Session, Watching, minutes};
 use crate::deploy;
 use crate::failure::Result;
 
@@ -18,8 +19,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(required = true, value_name = "SERVICE=NUMBER", value_parser = count)]
     counts: Vec<(String, u32)>,
     /// Minutes to wait until they run
-    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
-    timeout: u64,
+    #[arg(long, value_name = "MINUTES", default_value = "10", value_parser = minutes)]
+    timeout: Duration,
     /// Don't wait until they run
     #[arg(long)]
     detach: bool,

@@ -32,6 +32,8 @@ const PACE: Duration = Duration::from_millis(1500);
 const CALM: Duration = Duration::from_secs(4);
 /// Between two looks when only ECS's own word is missing.
 const NEAR: Duration = Duration::from_secs(1);
+/// The least time that a rollback at the end of the time is watched.
+const BACK: Duration = Duration::from_secs(600);
 /// Looks that may fail one after the other before the watch gives up.
 const PATIENCE: u32 = 4;
 /// What `DescribeServiceDeployments` and `DescribeServices` take at once.
@@ -143,7 +145,7 @@ impl Watch<'_> {
                     return Ok(End::TimedOut);
                 }
                 may_roll_back = false;
-                deadline = Instant::now() + self.timeout;
+                deadline = Instant::now() + self.timeout.max(BACK);
                 self.report.warning("the time is over: rolling back");
                 self.roll_back(subjects).await?;
             }
