@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
 # A Docker daemon of the tests' own: its data, socket and process are apart from every other daemon's.
-#   test-daemon.sh start [FOLDER]   starts one (or finds it running) and prints its DOCKER_HOST
+#   test-daemon.sh start [FOLDER] [apart]   starts one (or finds it running) and prints its DOCKER_HOST; `apart`: with a
+#                                   network of its own, whose ports nobody else can reach. Daemons that share one change
+#                                   the packet filter under each other's hands whenever one of them starts
 #   test-daemon.sh stop [FOLDER]    stops it and removes what it kept; containers end with it
 #   test-daemon.sh kill [FOLDER]    ends it as a crash would; what it kept stays, and `start` goes on with it
 set -euo pipefail
 command=${1:?start, stop or kill}
 folder=${2:-${STREAMIFY_TEST_DAEMON:-/var/tmp/streamify-test-daemon}}
 socket=$folder/docker.sock
+namespace=stfy-$(printf '%s' "$folder" | cksum | cut -d' ' -f1)
+inside=()
+if [ "${3:-}" = apart ]; then
+  ip netns list | grep -q "^$namespace\b" || ip netns add "$namespace"
+fi
+if [ -e "/run/netns/$namespace" ]; then inside=(nsenter "--net=/run/netns/$namespace"); fi
 
 # By pid file, and only where it is still that daemon.
 pid() {
@@ -58,16 +66,18 @@ start() {
     rm -f "$folder/exec/containerd/containerd.pid"
   fi
   # Loopback in containers needs forwarding, which dockerd itself turns on.
-  ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
+  "${inside[@]}" ip link set lo up
+  "${inside[@]}" ip link show "$bridge" >/dev/null 2>&1 || "${inside[@]}" ip link add "$bridge" type bridge
   local number=$((0x$(printf '%s' "$folder" | md5sum | cut -c1-2) % 200 + 20))
-  [ -n "$(ip -4 -oneline address show dev "$bridge")" ] || ip address add "10.213.$number.1/24" dev "$bridge"
-  ip link set "$bridge" up
+  [ -n "$("${inside[@]}" ip -4 -oneline address show dev "$bridge")" ] ||
+    "${inside[@]}" ip address add "10.213.$number.1/24" dev "$bridge"
+  "${inside[@]}" ip link set "$bridge" up
   # A limit of its own: an inherited low one would stop a hundred containers.
   ulimit -n 1048576 2>/dev/null || true
   # A daemon that is at work may change the packet filter under the hands of one that starts, which then gives up.
   local daemon
   for _ in 1 2 3 4 5; do
-    setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
+    setsid "${inside[@]}" dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \
       --host "unix://$socket" --bridge "$bridge" --default-address-pool "base=10.${number}.0.0/16,size=24" \
       --log-level warn >>"$folder/dockerd.log" 2>&1 </dev/null 9>&- &
     daemon=$!
@@ -100,7 +110,8 @@ stop() {
       *"$folder/exec/"*) kill -9 "${process#/proc/}" 2>/dev/null || true ;;
     esac
   done
-  ip link delete "$bridge" 2>/dev/null || true
+  "${inside[@]}" ip link delete "$bridge" 2>/dev/null || true
+  [ ${#inside[@]} = 0 ] || ip netns delete "$namespace"
   grep -o " $folder/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l 2>/dev/null || true
   rm -rf "$folder"
 }

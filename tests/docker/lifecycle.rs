@@ -144,7 +144,7 @@ fn a_dry_run_changes_nothing() {
 
 #[test]
 fn what_a_killed_daemon_interrupted_is_finished() {
-    let daemon = Daemon::start("killed");
+    let daemon = Daemon::apart("killed");
     let service = |number: u32| {
         let before = if number > 1 { format!("s{}", number - 1) } else { String::new() };
         format!(

@@ -20,9 +20,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn start(name: &str) -> Self {
+    /// One that may be killed: it has a network of its own, so that its coming and going disturbs no other one.
+    pub fn apart(name: &str) -> Self {
+        Self::start(name, &["apart"])
+    }
+
+    fn start(name: &str, how: &[&str]) -> Self {
         let folder = format!("/var/tmp/streamify-test-{name}-{}", std::process::id());
-        let host = script(&["start", &folder]);
+        let host = script(&[&["start", &folder], how].concat());
         // Statics are never dropped: the end of this pipe is what tells that the tests are over.
         let keeper = Command::new("sh")
             .args([
@@ -41,7 +46,7 @@ impl Daemon {
     /// The one that most tests share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Daemon> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start("docker"))
+        SHARED.get_or_init(|| Self::start("docker", &[]))
     }
 
     /// As a crash would end it.

@@ -132,7 +132,7 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
             images: &arguments.choice.images,
             build: arguments.build,
             dry_run: arguments.dry_run,
-            timeout: arguments.watching.limit(),
+            timeout: arguments.watching.timeout,
         };
         return docker_host::deploy(&environment, &wish, context).await;
     }

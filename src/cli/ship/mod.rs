@@ -64,10 +64,6 @@ fn minutes(text: &str) -> std::result::Result<Duration, String> {
 impl Watching {
     /// For what only looks.
     const NONE: Self = Self { timeout: None, detach: false, wait: None };
-
-    fn limit(&self) -> Option<Duration> {
-        self.timeout.map(|minutes| Duration::from_secs(minutes * 60))
-    }
 }
 
 /// An environment on ECS, with everything that is needed to work on it.

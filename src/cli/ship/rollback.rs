@@ -28,7 +28,7 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
             return Err(Failure::usage("--to is for environments on ECS")
                 .hint("Without it the last deploy that was good and another one comes back."));
         }
-        return docker_host::rollback(&environment, arguments.watching.limit(), context).await;
+        return docker_host::rollback(&environment, arguments.watching.timeout, context).await;
     }
     let session = Session::enter(&arguments.place, context).await?;
     let mut watching = arguments.watching.clone();
