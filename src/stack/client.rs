@@ -15,7 +15,7 @@ use super::ports::{self, Wish};
 use super::process::{Identity, end, memory, spawn_detached};
 use super::state::{Phase, State, binary_written};
 use super::{fetch, postgres};
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Kind, OrFail, Result};
 use crate::report::Report;
 use crate::settings::{Secret, Service, Settings};
 
@@ -148,11 +148,33 @@ impl<'a> Stack<'a> {
             self.start_supervisor().await?;
         }
         let request = Request::Up { ports: prospect.ports };
-        let answer = tokio::time::timeout(timeout, ask(&self.layout, &request, report)).await;
+        let answer = async {
+            match ask(&self.layout, &request, report).await {
+                Err(failure) if self.has_gone(&failure).await? => {
+                    self.recover().await?;
+                    self.start_supervisor().await?;
+                    ask(&self.layout, &request, report).await
+                }
+                other => other,
+            }
+        };
+        let answer = tokio::time::timeout(timeout, answer).await;
         answer.map_err(|_| {
             Failure::timed_out(format!("the stack was not healthy after {} s; it goes on starting", timeout.as_secs()))
                 .hint("`streamify dev ps` shows what is missing, `streamify dev logs` why.")
         })?
+    }
+
+    /// Whether a supervisor that did not hear us was one that had just been killed: for a moment it looks alive.
+    async fn has_gone(&self, failure: &Failure) -> Result<bool> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while failure.kind == Kind::Unreachable && Instant::now() < deadline {
+            if !self.is_running()? {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(false)
     }
 
     async fn start_supervisor(&self) -> Result<()> {
@@ -224,11 +246,16 @@ impl<'a> Stack<'a> {
     pub async fn down(&self, report: &dyn Report) -> Result<bool> {
         let state = State::read(&self.layout)?;
         if let Some(supervisor) = state.supervisor.filter(|supervisor| supervisor.is_alive()) {
-            ask(&self.layout, &Request::Down, report).await?;
-            while supervisor.is_alive() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+            match ask(&self.layout, &Request::Down, report).await {
+                Err(failure) if self.has_gone(&failure).await? => {}
+                Err(failure) => return Err(failure),
+                Ok(_) => {
+                    while supervisor.is_alive() {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    return Ok(true);
+                }
             }
-            return Ok(true);
         }
         let left = state.services.values().any(|status| status.process.is_some_and(Identity::is_alive));
         if left {

@@ -35,12 +35,16 @@ pub enum Reply {
 }
 
 /// Asks the running supervisor, passing on its progress.
+///
+/// # Errors
+/// What it answers, or [`Kind::Unreachable`](crate::failure::Kind::Unreachable) where it did not hear the whole question.
 pub async fn ask(layout: &Layout, request: &Request, report: &dyn Report) -> Result<bool> {
-    let what = || "can't reach the stack's supervisor".to_owned();
-    let mut stream = UnixStream::connect(layout.socket()).await.or_fail(what)?;
-    send(&mut stream, request).await.or_fail(what)?;
+    let what = "can't reach the stack's supervisor";
+    let unheard = |error: std::io::Error| Failure::unreachable(what).because(&error);
+    let mut stream = UnixStream::connect(layout.socket()).await.map_err(unheard)?;
+    send(&mut stream, request).await.map_err(unheard)?;
     let mut lines = BufReader::new(stream).lines();
-    while let Some(line) = lines.next_line().await.or_fail(what)? {
+    while let Some(line) = lines.next_line().await.or_fail(|| what.into())? {
         match serde_json::from_str(&line).or_fail(|| "the supervisor speaks another version's language".into())? {
             Reply::Event(event) => report.event(event),
             Reply::Done { changed } => return Ok(changed),

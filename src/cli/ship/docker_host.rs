@@ -147,7 +147,8 @@ async fn roll_out(
         Err(failure) if failure.kind == Kind::RolledBack => Verdict::RolledBack,
         Err(_) => Verdict::Failed,
     };
-    let images: BTreeMap<String, Deployed> = stack.images().await?;
+    // Where the daemon has gone away, the reason why is worth more than the images.
+    let images: BTreeMap<String, Deployed> = stack.images().await.unwrap_or_default();
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     releases.add(&Release { at, by: who(context), commit, images, verdict, took_ms, back_to })?;
     let replaced = result?;
