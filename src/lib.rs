@@ -8,15 +8,16 @@
 //! | [`settings`] | flags, environment, `streamify.yaml`, defaults, resolved once | failure |
 //! | [`terminal`] | the only place that prints | failure, report |
 //! | [`report`] | the vocabulary of progress | – |
+//! | [`tty`] | the terminal as a device: raw mode, the window's size | failure |
 //! | [`failure`] | what went wrong and the exit codes | – |
-//! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report |
+//! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report, tty |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`outputs`] | what Terraform tells of an environment | settings, failure |
 //! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
 //! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`image`] | images without a daemon: built, pushed, looked at | settings, failure, report |
-//! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, secrets, settings, failure, report |
+//! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, secrets, settings, failure, report, tty |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
@@ -34,4 +35,5 @@ pub mod secrets;
 pub mod settings;
 pub mod stack;
 pub mod terminal;
+pub mod tty;
 pub mod verify;

@@ -198,17 +198,7 @@ impl Work<'_> {
             files.extend(record.files);
             built.push(BuiltLayer { title: layer.title.clone(), digest: record.digest, size: record.size, cached });
         }
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: oci::MANIFEST.to_owned(),
-            artifact_type: None,
-            config: layout.write_json(oci::CONFIG, &config)?,
-            layers,
-            subject: None,
-            annotations,
-        };
-        let mut descriptor = layout.write_json(oci::MANIFEST, &manifest)?;
-        descriptor.platform = Some(plan.platform.clone());
+        let descriptor = layout.write_image(&config, layers, annotations)?;
         let digest = descriptor.digest.clone();
         let built = BuiltPlatform { platform: plan.platform.to_string(), digest, layers: built };
         Ok((built, descriptor, files))

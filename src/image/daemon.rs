@@ -15,7 +15,7 @@ use tokio_util::io::ReaderStream;
 
 use super::digest::{Digest, Hasher};
 use super::layout::Layout;
-use super::oci::{self, Config, Descriptor, Index, Manifest};
+use super::oci::{self, Config, Descriptor, Index};
 use super::{compress, spoken};
 use crate::failure::{Failure, OrFail, Result};
 use crate::report::Report;
@@ -178,17 +178,7 @@ fn unpack(order: &super::Order, file: File, report: &dyn Report) -> Result<super
         layers.push(Descriptor::new(oci::layer_type(compression), digest.clone(), size));
         built.push(super::BuiltLayer { title, digest, size, cached: false });
     }
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: oci::MANIFEST.to_owned(),
-        artifact_type: None,
-        config: layout.write_json(oci::CONFIG, &config)?,
-        layers,
-        subject: None,
-        annotations,
-    };
-    let mut root = layout.write_json(oci::MANIFEST, &manifest)?;
-    root.platform = Some(config.platform());
+    let mut root = layout.write_image(&config, layers, annotations)?;
     let digest = root.digest.clone();
     let list = super::build::list(order, &layout, &root, None, &facts, &files)?;
     let tag = facts.tag(digest.short());

@@ -3,7 +3,7 @@
 //! Blobs are written beside and put in place whole; `index.json` comes last. Whenever the writer is killed, the layout
 //! is the one before or the one after, and the next writer sweeps what was left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 use super::digest::Digest;
-use super::oci::{Descriptor, Index, Manifest};
+use super::oci::{self, Config, Descriptor, Index, Manifest};
 use crate::failure::{Failure, OrFail, Result};
 use crate::report::Report;
 
@@ -156,6 +156,27 @@ impl Layout {
         self.write(media_type, &bytes)
     }
 
+    /// Writes an image of one platform: its configuration, and the manifest that names it and the layers.
+    pub(super) fn write_image(
+        &self,
+        config: &Config,
+        layers: Vec<Descriptor>,
+        annotations: BTreeMap<String, String>,
+    ) -> Result<Descriptor> {
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: oci::MANIFEST.to_owned(),
+            artifact_type: None,
+            config: self.write_json(oci::CONFIG, config)?,
+            layers,
+            subject: None,
+            annotations,
+        };
+        let mut descriptor = self.write_json(oci::MANIFEST, &manifest)?;
+        descriptor.platform = Some(config.platform());
+        Ok(descriptor)
+    }
+
     /// Reads a blob whole, and checks that it is what its name says.
     pub(super) fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let path = self.blob(&descriptor.digest);
@@ -189,7 +210,7 @@ impl Layout {
     /// # Errors
     /// The layout has no image, or one that another tool made and gave no tag.
     pub fn tag(&self) -> Result<String> {
-        let tag = self.root()?.annotations.get(super::oci::REF_NAME).cloned();
+        let tag = self.root()?.annotations.get(oci::REF_NAME).cloned();
         tag.ok_or_else(|| {
             Failure::usage(format!("the image in {} has no tag", self.folder.display())).hint("Give one: --tag 1.2.0")
         })

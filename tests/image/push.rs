@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::{PASSWORD, Project, Proxy, Registry, SHOP, SHOP_IN_GZIP, count, crane, err, text};
+use super::support::{PASSWORD, Project, Proxy, Registry, SHOP, SHOP_IN_GZIP, count, crane, err, is_whole, text};
 
 #[test]
 fn what_was_pushed_is_whole_and_an_unchanged_push_only_asks() {
@@ -13,7 +13,7 @@ fn what_was_pushed_is_whole_and_an_unchanged_push_only_asks() {
     let seen = proxy.seen();
     assert_eq!((count(&seen, "PATCH"), first["blobs"]["uploaded"].as_u64()), (5, Some(5)), "{seen:#?}");
     let image = format!("{}/cinema/shop@{}", registry.host, text(&first["digest"]));
-    crane(&["validate", "--insecure", "--remote", &image]);
+    is_whole(&image);
     let config: serde_json::Value = serde_json::from_str(&crane(&["config", "--insecure", &image])).unwrap();
     assert_eq!(config["config"]["User"], "65532:65532");
 
@@ -101,7 +101,7 @@ fn several_platforms_are_pushed_whole() {
         1 + 2 + 1 + 1,
         "a layer and a list of contents for both, two configurations, and `{{}}`"
     );
-    crane(&["validate", "--insecure", "--remote", &text(&pushed["image"])]);
+    is_whole(&text(&pushed["image"]));
     let shown = project.ok(&["inspect", &text(&pushed["image"])]);
     assert_eq!(shown["platforms"].as_array().unwrap().len(), 2);
     assert!(shown["platforms"][1]["sbom"].is_string());

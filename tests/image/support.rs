@@ -272,6 +272,11 @@ pub fn count(seen: &[String], method: &str) -> usize {
     seen.iter().filter(|line| line.starts_with(&format!("{method} "))).count()
 }
 
+/// Another program finds every blob of the image there, and each as its digest says.
+pub fn is_whole(image: &str) {
+    crane(&["validate", "--insecure", "--remote", image]);
+}
+
 /// Runs crane, built once; gives its standard output.
 pub fn crane(words: &[&str]) -> String {
     static PROGRAM: OnceLock<String> = OnceLock::new();

@@ -4,20 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and what it may use besides itself; `cli` may use every room.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("failure", &[]),
     ("report", &[]),
+    ("tty", &["failure"]),
     ("settings", &["failure"]),
     ("aws", &["failure", "settings"]),
     ("outputs", &["failure", "settings"]),
     ("verify", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
     ("secrets", &["aws", "failure", "outputs", "report", "settings"]),
     ("terminal", &["failure", "report"]),
-    ("stack", &["failure", "report", "settings"]),
+    ("stack", &["failure", "report", "settings", "tty"]),
     ("migrate", &["failure", "report", "settings"]),
     ("image", &["failure", "report", "settings"]),
     ("kafka", &["failure", "report", "settings"]),
-    ("deploy", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
+    ("deploy", &["aws", "failure", "outputs", "report", "secrets", "settings", "tty"]),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -6,14 +6,12 @@
 mod channel;
 mod message;
 
-use std::io::{IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::time::Duration;
 
 use aws_sdk_ecs::operation::execute_command::ExecuteCommandError;
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use futures_util::{SinkExt, StreamExt};
-use nix::sys::termios::{self, SetArg, Termios};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_tungstenite::tungstenite;
@@ -21,6 +19,7 @@ use tokio_tungstenite::tungstenite;
 use super::run::Ground;
 use super::{observe, restart, tasks};
 use crate::failure::{Failure, OrFail, Result};
+use crate::tty;
 use channel::{Channel, Said};
 
 /// Where a command runs, and which.
@@ -30,26 +29,6 @@ pub struct ExecWish {
     /// The beginning of a task's id; none: the newest.
     pub task: Option<String>,
     pub command: Vec<String>,
-}
-
-/// The terminal in raw mode; dropped, it is as it was.
-struct Raw(Termios);
-
-impl Raw {
-    fn enter() -> Result<Self> {
-        let stdin = std::io::stdin();
-        let before = termios::tcgetattr(stdin.as_fd()).or_fail(|| "can't read the terminal's mode".into())?;
-        let mut raw = before.clone();
-        termios::cfmakeraw(&mut raw);
-        termios::tcsetattr(stdin.as_fd(), SetArg::TCSANOW, &raw).or_fail(|| "can't set the terminal's mode".into())?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        let _ = termios::tcsetattr(std::io::stdin().as_fd(), SetArg::TCSANOW, &self.0);
-    }
 }
 
 /// Runs the command with this terminal. Gives its exit code, where the agent tells it; else 0.
@@ -136,8 +115,8 @@ async fn talk(ground: &Ground<'_>, url: &str, token: &str) -> Result<i32> {
     let (mut socket, _) =
         connected.map_err(|_| Failure::unreachable("the session's address does not answer"))?.map_err(broken)?;
     socket.send(tungstenite::Message::text(channel::open(token))).await.map_err(broken)?;
-    let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let raw = if has_terminal { Some(Raw::enter()?) } else { None };
+    let has_terminal = tty::is_present();
+    let raw = if has_terminal { Some(tty::Raw::enter()?) } else { None };
     let mut resized = signal(SignalKind::window_change()).or_fail(|| "can't listen for the window's size".into())?;
     let (mut channel, mut stdin) = (Channel::new(), tokio::io::stdin());
     let mut keys = [0_u8; 1024];
@@ -207,8 +186,7 @@ fn write(mut out: impl Write, bytes: &[u8]) {
 }
 
 fn size(channel: &mut Channel) {
-    let term = console::Term::stdout();
-    let (rows, columns) = term.size_checked().unwrap_or((24, 80));
+    let (columns, rows) = tty::window().unwrap_or((80, 24));
     channel.size(columns, rows);
 }
 

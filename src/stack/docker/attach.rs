@@ -1,7 +1,6 @@
 //! A command in a container with this terminal: keys go in as they are pressed, and the window's size follows.
 
 use std::io::{IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::pin::Pin;
 
 use bollard::container::LogOutput;
@@ -11,13 +10,13 @@ use bollard::query_parameters::{
     AttachContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder, StartContainerOptions, WaitContainerOptions,
 };
 use futures_util::{Stream, StreamExt};
-use nix::sys::termios::{self, SetArg, Termios};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, OrSay, failure, status};
 use crate::failure::{Failure, OrFail, Result};
+use crate::tty;
 
 /// What is run.
 #[derive(Clone, Debug, Default)]
@@ -34,40 +33,9 @@ pub struct Command {
     pub input: bool,
 }
 
-/// Whether this program's standard input and output are a terminal.
-pub fn has_terminal() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
-}
-
-/// The terminal in raw mode; dropped, it is as it was.
-struct Raw(Termios);
-
-impl Raw {
-    fn enter() -> Result<Self> {
-        let stdin = std::io::stdin();
-        let before = termios::tcgetattr(stdin.as_fd()).or_fail(|| "can't read the terminal's mode".into())?;
-        let mut raw = before.clone();
-        termios::cfmakeraw(&mut raw);
-        termios::tcsetattr(stdin.as_fd(), SetArg::TCSANOW, &raw).or_fail(|| "can't set the terminal's mode".into())?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        let _ = termios::tcsetattr(std::io::stdin().as_fd(), SetArg::TCSANOW, &self.0);
-    }
-}
-
-/// Columns and rows of the terminal.
-fn window() -> Option<(u16, u16)> {
-    let size = console::Term::stdout().size_checked()?;
-    Some((size.1, size.0))
-}
-
 /// Runs a command in a running container; gives its exit code.
 pub async fn exec(engine: &Engine, container: &str, command: &Command, interrupt: &CancellationToken) -> Result<i64> {
-    let terminal = command.terminal.unwrap_or_else(has_terminal);
+    let terminal = command.terminal.unwrap_or_else(tty::is_present);
     let options = CreateExecOptions {
         attach_stdin: Some(command.input),
         attach_stdout: Some(true),
@@ -149,9 +117,9 @@ async fn converse<F: Future<Output = ()>>(
     resize: impl Fn((u16, u16)) -> F,
     interrupt: &CancellationToken,
 ) -> Result<String> {
-    let raw = if terminal && std::io::stdin().is_terminal() { Some(Raw::enter()?) } else { None };
+    let raw = if terminal && std::io::stdin().is_terminal() { Some(tty::Raw::enter()?) } else { None };
     let mut windows = signal(SignalKind::window_change()).or_fail(|| "can't follow the window's size".into())?;
-    if terminal && let Some(size) = window() {
+    if terminal && let Some(size) = tty::window() {
         resize(size).await;
     }
     if with_input {
@@ -184,7 +152,7 @@ async fn converse<F: Future<Output = ()>>(
                 Some(Err(error)) => return Err(failure("the connection to the container broke", &error)),
                 None => break,
             },
-            Some(()) = windows.recv(), if terminal => if let Some(size) = window() {
+            Some(()) = windows.recv(), if terminal => if let Some(size) = tty::window() {
                 resize(size).await;
             },
             () = interrupt.cancelled() => return Err(Failure::interrupted(2)),

@@ -44,7 +44,7 @@ mod start;
 mod tracker;
 mod watch;
 
-pub use attach::{Command, exec, has_terminal};
+pub use attach::{Command, exec};
 pub use doctor::diagnose;
 pub use down::{Remains, down, remains, stop_all};
 pub use engine::{ApiVersion, Engine};

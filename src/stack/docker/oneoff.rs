@@ -65,7 +65,7 @@ impl Stack<'_> {
             .name
             .clone()
             .unwrap_or_else(|| format!("{}-{}-run-{}", self.project.name, service.name, &random[..12]));
-        let terminal = wanted.command.terminal.unwrap_or_else(attach::has_terminal) && !wanted.detach;
+        let terminal = wanted.command.terminal.unwrap_or_else(crate::tty::is_present) && !wanted.detach;
         let body = &mut plan.body;
         if !wanted.command.words.is_empty() {
             body.cmd = Some(wanted.command.words.clone());
