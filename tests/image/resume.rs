@@ -18,6 +18,8 @@ use super::support::{Fault, Project, Proxy, SHOP};
 
 #[derive(Default)]
 struct Store {
+    /// Uploads that were ever begun: each has a place of its own.
+    begun: usize,
     uploads: HashMap<String, Vec<u8>>,
     /// Under their paths: blobs, and manifests with their digests.
     kept: HashMap<String, Vec<u8>>,
@@ -57,7 +59,8 @@ async fn answer(State(store): State<Shared>, request: Request) -> Response {
     match (method, path.contains("/uploads/")) {
         (Method::POST, true) => {
             let mut store = store.lock().unwrap();
-            let location = format!("{path}{}", store.uploads.len());
+            store.begun += 1;
+            let location = format!("{path}{}", store.begun);
             store.uploads.insert(location.clone(), Vec::new());
             (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response()
         }

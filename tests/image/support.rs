@@ -147,7 +147,10 @@ fn pass(client: TcpStream, registry: &str, state: &Mutex<State>) -> std::io::Res
     server.write_all(b"connection: close\r\n\r\n")?;
     if let Some(Fault::CutAfter(bytes)) = fault {
         std::io::copy(&mut body.take(bytes as u64), &mut server)?;
-        server.shutdown(Shutdown::Both)?;
+        // The tool hears of it only when the registry has taken what came: else its question of how much that is would
+        // race with the bytes.
+        server.shutdown(Shutdown::Write)?;
+        let _ = std::io::copy(&mut server, &mut std::io::sink());
         return client.get_mut().shutdown(Shutdown::Both);
     }
     std::io::copy(&mut body, &mut server)?;
