@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-tests page build up down check deny test test-workflows test-page test-rust test-browser test-docker test-fuzz bench
+.PHONY: help setup setup-tests page build up down check deny test test-workflows test-page test-rust test-browser test-docker test-fuzz demo-deploy bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -58,6 +58,10 @@ test-docker: page ## The story in a real browser, on the Docker runtime
 test-fuzz: page ## The API fuzzed from its OpenAPI document
 	cargo build --quiet
 	tests/fuzz/run.sh
+
+demo-deploy: setup-tests page ## Ship from a clean state, the ways it fails, and the way back, on AWS as emulators play it
+	STREAMIFY_DEMO=1 cargo test --quiet --test streamify -- --exact --nocapture \
+	  deploy::demo::from_a_clean_state_to_a_deploy_that_is_live_and_back
 
 bench: build ## Figures beside their peers, as ratios
 	cargo bench --bench figures

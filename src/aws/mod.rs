@@ -6,6 +6,7 @@
 
 mod failure;
 mod profile;
+mod requests;
 mod signed;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::failure::{Failure, Result};
 use crate::settings::{Environment, EnvironmentSettings};
+use requests::Requests;
 
 pub use failure::{HttpResponse, SdkError, is_denied, is_not_found};
 pub use signed::{Answer, Service, entries, text};
@@ -39,6 +41,7 @@ pub struct Aws {
     identity: OnceCell<Identity>,
     http: reqwest::Client,
     attempts: u32,
+    requests: Requests,
 }
 
 /// Who the credentials belong to.
@@ -55,6 +58,13 @@ impl Identity {
     pub fn partition(&self) -> &str {
         self.arn.split(':').nth(1).unwrap_or("aws")
     }
+}
+
+/// A client whose requests are counted.
+macro_rules! client {
+    ($aws:expr, $sdk:ident) => {
+        $sdk::Client::from_conf($sdk::config::Builder::from(&$aws.config).interceptor($aws.requests.clone()).build())
+    };
 }
 
 impl Aws {
@@ -111,12 +121,13 @@ impl Aws {
             identity: OnceCell::new(),
             http,
             attempts,
+            requests: Requests::default(),
         })
     }
 
-    /// What every client is made of, for one with other time limits.
-    pub fn config(&self) -> &SdkConfig {
-        &self.config
+    /// How many requests were sent so far, tries that failed among them.
+    pub fn requests(&self) -> u64 {
+        self.requests.count()
     }
 
     /// The region that is worked in.
@@ -160,46 +171,46 @@ impl Aws {
 
     /// `CloudWatch`: alarms and metrics.
     pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
-        aws_sdk_cloudwatch::Client::new(&self.config)
+        client!(self, aws_sdk_cloudwatch)
     }
 
     /// `CloudWatch` Logs.
     pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
-        aws_sdk_cloudwatchlogs::Client::new(&self.config)
+        client!(self, aws_sdk_cloudwatchlogs)
     }
 
     /// `DynamoDB`.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.config)
+        client!(self, aws_sdk_dynamodb)
     }
 
     /// The registry of images.
     pub fn ecr(&self) -> aws_sdk_ecr::Client {
-        aws_sdk_ecr::Client::new(&self.config)
+        client!(self, aws_sdk_ecr)
     }
 
     /// Services and tasks.
     pub fn ecs(&self) -> aws_sdk_ecs::Client {
-        aws_sdk_ecs::Client::new(&self.config)
+        client!(self, aws_sdk_ecs)
     }
 
     /// Load balancers and their target groups.
     pub fn load_balancers(&self) -> aws_sdk_elasticloadbalancingv2::Client {
-        aws_sdk_elasticloadbalancingv2::Client::new(&self.config)
+        client!(self, aws_sdk_elasticloadbalancingv2)
     }
 
     /// Secrets Manager.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        aws_sdk_secretsmanager::Client::new(&self.config)
+        client!(self, aws_sdk_secretsmanager)
     }
 
     /// Systems Manager: the parameter store.
     pub fn ssm(&self) -> aws_sdk_ssm::Client {
-        aws_sdk_ssm::Client::new(&self.config)
+        client!(self, aws_sdk_ssm)
     }
 
     /// Who one is.
     pub fn sts(&self) -> aws_sdk_sts::Client {
-        aws_sdk_sts::Client::new(&self.config)
+        client!(self, aws_sdk_sts)
     }
 }

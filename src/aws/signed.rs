@@ -148,6 +148,7 @@ impl Aws {
     /// # Errors
     /// Nobody answers, or not with success; the address, which opens it to anybody, is not said.
     pub async fn fetch(&self, url: &str, doing: &str) -> Result<String> {
+        self.requests.add();
         let fetched = async { self.http.get(url).send().await?.error_for_status()?.text().await };
         fetched.await.map_err(|error| Failure::failed(doing).because(&error.without_url()))
     }
@@ -239,6 +240,7 @@ impl Aws {
             request = request.header(name, value);
         }
         Ok(async {
+            self.requests.add();
             let response = request.send().await?;
             let status = response.status();
             Ok((status, response.text().await?))

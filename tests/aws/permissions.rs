@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use super::Project;
-use super::verify::query;
 use crate::support::aws::{ACCOUNT, Emulator, Player, REGION};
+use crate::support::ground::query;
 
 /// Calls that make the user; every later one is checked.
 const UNCHECKED: &str = "3";

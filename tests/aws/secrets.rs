@@ -256,7 +256,7 @@ fn what_services_need_is_compared_with_what_is_there_and_what_runs() {
     // Some tell times to the second only.
     let a_second = || std::thread::sleep(std::time::Duration::from_millis(1_100));
     a_second();
-    let client = super::verify::clients(&ministack().endpoint());
+    let client = crate::support::ground::clients(&ministack().endpoint());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(super::verify::service(&client, "diff-cluster", "diff-backend", None));
     let outputs = project.folder.path().join("outputs.json");
@@ -312,7 +312,7 @@ fn long_values_and_plain_parameters_are_told() {
     let refused = project.run_with(&["secrets", "set", "managed", "LONGEST"], &value(66_000));
     assert!(refused.code == 1 && refused.err.contains("takes 65536 at most"), "{}", refused.err);
 
-    let config = super::verify::clients(&ministack().endpoint());
+    let config = crate::support::ground::clients(&ministack().endpoint());
     let plain = aws_sdk_ssm::Client::new(&config).put_parameter().name("/limits/prod/sentry-key").value("x9d2");
     let made = plain.r#type(aws_sdk_ssm::types::ParameterType::String).send();
     tokio::runtime::Runtime::new().unwrap().block_on(made).unwrap();

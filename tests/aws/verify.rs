@@ -3,26 +3,15 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_ecs::types::{ContainerDefinition, LaunchType, LoadBalancer};
-use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetTypeEnum};
 use serde_json::{Value, json};
 
 use super::Project;
 use super::proxy::{Answer, Proxy};
 use crate::support::aws::{ACCOUNT, Emulator, Player, REGION, ministack};
+use crate::support::ground::{self, Network, clients};
 use crate::support::postgres;
-
-/// What clients for an emulator are made of.
-pub fn clients(endpoint: &str) -> SdkConfig {
-    let loaded = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(endpoint)
-        .region(Region::new(REGION))
-        .test_credentials()
-        .load();
-    // It only looks at files: any runtime does.
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(loaded)
-}
 
 /// A cluster, and a service in it with an image and perhaps a target group.
 pub async fn service(config: &SdkConfig, cluster: &str, name: &str, target: Option<(&str, &str, i32)>) {
@@ -40,77 +29,16 @@ pub async fn service(config: &SdkConfig, cluster: &str, name: &str, target: Opti
     call.launch_type(LaunchType::Fargate).send().await.unwrap();
 }
 
-/// A query of EC2 or IAM, as their SDKs would send it; gives the text in the element of this name.
-pub async fn query(endpoint: &str, service: &str, form: &str, element: &str) -> String {
-    let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
-    let request = reqwest::Client::new()
-        .post(endpoint)
-        .header("authorization", format!("{scope}, SignedHeaders=host, Signature=0"))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(form.to_owned());
-    let text = request.send().await.unwrap().text().await.unwrap();
-    let document = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    let found = document.descendants().find(|node| node.tag_name().name() == element);
-    let found = found.unwrap_or_else(|| panic!("no {element} in {text}"));
-    let texts = found.descendants().filter_map(|node| node.text()).map(str::trim).filter(|text| !text.is_empty());
-    let mut texts: Vec<&str> = texts.collect();
-    texts.dedup();
-    texts.join(" ")
-}
-
 const IMAGE: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cinema/app:v1";
 
 /// Makes what Terraform would make, and gives its output.
 async fn made(config: &SdkConfig, endpoint: &str) -> Value {
-    let ec2 =
-        async |form: String, element| query(endpoint, "ec2", &format!("{form}&Version=2016-11-15"), element).await;
-    let network = ec2("Action=CreateVpc&CidrBlock=10.7.0.0/16".into(), "vpcId").await;
-    let mut subnets = Vec::new();
-    for (index, zone) in ["a", "b"].into_iter().enumerate() {
-        let form =
-            format!("Action=CreateSubnet&VpcId={network}&CidrBlock=10.7.{index}.0/24&AvailabilityZone={REGION}{zone}");
-        subnets.push(ec2(form, "subnetId").await);
+    let network = Network::make(endpoint).await;
+    for (name, who) in [("execution", "ecs-tasks"), ("task", "ecs-tasks"), ("stranger", "ec2")] {
+        ground::role(endpoint, name, who).await;
     }
-    let group = format!("Action=CreateSecurityGroup&VpcId={network}&GroupName=backend&GroupDescription=backend");
-    let group = ec2(group, "groupId").await;
-    let rule = format!(
-        "Action=AuthorizeSecurityGroupIngress&GroupId={group}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=3001\
-         &IpPermissions.1.ToPort=3001&IpPermissions.1.IpRanges.1.CidrIp=10.7.0.0/16"
-    );
-    ec2(rule, "return").await;
-    for (role, who) in [("execution", "ecs-tasks"), ("task", "ecs-tasks"), ("stranger", "ec2")] {
-        let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole",
-                             "Principal": { "Service": format!("{who}.amazonaws.com") } }] });
-        let policy: Vec<String> = policy.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let policy = policy.concat();
-        let form = format!("Action=CreateRole&Version=2010-05-08&RoleName={role}&AssumeRolePolicyDocument={policy}");
-        query(endpoint, "iam", &form, "Arn").await;
-    }
-    let balancers = aws_sdk_elasticloadbalancingv2::Client::new(config);
-    let target = balancers
-        .create_target_group()
-        .name("backend")
-        .protocol(ProtocolEnum::Http)
-        .port(80)
-        .vpc_id(&network)
-        .target_type(TargetTypeEnum::Ip)
-        .health_check_path("/health/ready");
-    let target = target.send().await.unwrap().target_groups.unwrap().remove(0).target_group_arn.unwrap();
-    let balancer =
-        balancers.create_load_balancer().name("cinema").set_subnets(Some(subnets.clone())).send().await.unwrap();
-    let balancer = balancer.load_balancers.unwrap().remove(0).load_balancer_arn.unwrap();
-    let forward = aws_sdk_elasticloadbalancingv2::types::Action::builder()
-        .r#type(aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum::Forward)
-        .target_group_arn(&target)
-        .build();
-    let listener = balancers.create_listener().load_balancer_arn(balancer).protocol(ProtocolEnum::Http).port(80);
-    listener.default_actions(forward).send().await.unwrap();
-    aws_sdk_cloudwatchlogs::Client::new(config)
-        .create_log_group()
-        .log_group_name("/cinema/backend")
-        .send()
-        .await
-        .unwrap();
+    let target = ground::target_group(config, &network, "backend", "/health/ready").await;
+    ground::log_group(config, "/cinema/backend").await;
     let images = aws_sdk_ecr::Client::new(config);
     images.create_repository().repository_name("cinema/app").send().await.unwrap();
     let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
@@ -135,11 +63,11 @@ async fn made(config: &SdkConfig, endpoint: &str) -> Value {
     let root = secret("made-by-terraform").await;
     service(config, "cinema", "cinema-backend", Some((&target, IMAGE, 3001))).await;
     json!({
-        "cluster": "cinema", "subnets": subnets, "assign_public_ip": false, "deploys_table": "deploys",
+        "cluster": "cinema", "subnets": network.subnets, "assign_public_ip": false, "deploys_table": "deploys",
         "secrets": { "ROOT": root },
         "services": { "backend": {
             "name": "cinema-backend", "execution_role": format!("arn:aws:iam::{ACCOUNT}:role/execution"),
-            "task_role": format!("arn:aws:iam::{ACCOUNT}:role/task"), "security_groups": [group],
+            "task_role": format!("arn:aws:iam::{ACCOUNT}:role/task"), "security_groups": [network.group],
             "target_group": target, "log_group": "/cinema/backend",
         } },
     })

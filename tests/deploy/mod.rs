@@ -1,8 +1,11 @@
 //! Deploys against ECS as the tests' own server plays it; lock, history, logs and parameters are an emulator's.
 
+mod demo;
 mod endings;
 mod killed;
 mod operate;
 mod race;
+mod real;
 mod way;
+mod workflow;
 mod world;

@@ -58,7 +58,8 @@ macro_rules! client {
     };
 }
 
-async fn prepare(emulator: &Emulator, table: &str, prefix: &str) {
+/// The table of the lock and the history.
+pub async fn deploys_table(emulator: &Emulator, table: &str) {
     let dynamodb = client!(aws_sdk_dynamodb, emulator);
     let key = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build();
     let hash = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build();
@@ -71,6 +72,10 @@ async fn prepare(emulator: &Emulator, table: &str, prefix: &str) {
         .send()
         .await
         .unwrap();
+}
+
+async fn prepare(emulator: &Emulator, table: &str, prefix: &str) {
+    deploys_table(emulator, table).await;
     let ssm = client!(aws_sdk_ssm, emulator);
     let put = ssm.put_parameter().name(format!("{prefix}jwt-keys")).value(SECRET);
     put.r#type(aws_sdk_ssm::types::ParameterType::SecureString).send().await.unwrap();

@@ -5,6 +5,7 @@ pub mod aws;
 pub mod backend;
 pub mod ecs;
 pub mod feed;
+pub mod ground;
 pub mod kafka;
 pub mod postgres;
 pub mod process;

@@ -9,6 +9,7 @@ mod model;
 mod rollout;
 mod state;
 mod tasks;
+mod terraform;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Ecs {
 #[derive(Clone)]
 struct Shares {
     state: Arc<Mutex<State>>,
+    /// Where goes what is not played here: clusters, for Terraform. Without it all of ECS is this server.
+    behind: Option<String>,
     logs: aws_sdk_cloudwatchlogs::Client,
 }
 
@@ -42,6 +45,19 @@ pub struct Refusal(pub &'static str, pub String);
 impl Ecs {
     /// Starts it; what tasks print goes to the logs of `emulator`.
     pub fn start(emulator: &str) -> Self {
+        Self::with(emulator, None)
+    }
+
+    /// Starts it in front of an emulator's ECS, which keeps the clusters; services are in the one of this name. What
+    /// tasks print goes to the logs of `logs`.
+    #[allow(dead_code, reason = "the tests of the whole infrastructure use it")]
+    pub fn in_front_of(behind: &str, cluster: &str, logs: &str) -> Self {
+        let ecs = Self::with(logs, Some(behind.to_owned()));
+        cluster.clone_into(&mut ecs.state().cluster);
+        ecs
+    }
+
+    fn with(emulator: &str, behind: Option<String>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let credentials = aws_credential_types::Credentials::new("test", "test", None, None, "tests");
@@ -51,7 +67,8 @@ impl Ecs {
             .endpoint_url(emulator)
             .credentials_provider(credentials)
             .build();
-        let shares = Shares { state: Arc::clone(&state), logs: aws_sdk_cloudwatchlogs::Client::from_conf(config) };
+        let logs = aws_sdk_cloudwatchlogs::Client::from_conf(config);
+        let shares = Shares { state: Arc::clone(&state), behind, logs };
         let router = Router::new().route("/", post(call)).route("/admin/clock", post(clock)).with_state(shares);
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -91,6 +108,11 @@ async fn call(Shared(shares): Shared<Shares>, headers: HeaderMap, body: String) 
         state.calls.push(operation.clone());
         state.held.clone()
     };
+    if let Some(behind) = &shares.behind
+        && (!model::is_played(&operation) || is_of_cluster(&operation, &body))
+    {
+        return pass(behind, &headers, body).await;
+    }
     let answer = answer(&shares, &operation, &body);
     flush(&shares).await;
     // The change is made, and its answer never comes: as for a process that is killed at this point.
@@ -103,6 +125,27 @@ async fn call(Shared(shares): Shared<Shares>, headers: HeaderMap, body: String) 
     match answer {
         Ok(value) => json(StatusCode::OK, &value),
         Err(Refusal(kind, message)) => json(StatusCode::BAD_REQUEST, &json!({"__type": kind, "message": message})),
+    }
+}
+
+/// Whether what is asked is a cluster's and not a service's: those are not kept here.
+fn is_of_cluster(operation: &str, body: &str) -> bool {
+    operation == "DescribeClusters" || (operation.contains("Tag") && body.contains(":cluster/"))
+}
+
+/// Hands a request on as it is.
+async fn pass(behind: &str, headers: &HeaderMap, body: String) -> Response {
+    let mut request = reqwest::Client::new().post(behind).body(body);
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length") {
+        request = request.header(name, value);
+    }
+    match request.send().await {
+        Ok(answer) => {
+            let status = answer.status();
+            let text = answer.text().await.unwrap_or_default();
+            (status, [("content-type", "application/x-amz-json-1.1")], text).into_response()
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }
 }
 

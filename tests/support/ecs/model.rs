@@ -41,6 +41,11 @@ fn lost(before: &Value, after: &Value, place: &str) -> Result<(), String> {
 
 macro_rules! model {
     ($($name:literal: $module:ident $input:ident $output:ident),* $(,)?) => {
+        /// Whether an operation is played here at all.
+        pub fn is_played(operation: &str) -> bool {
+            [$($name),*].contains(&operation)
+        }
+
         /// Whether a request of an operation is one of the model.
         pub fn request(operation: &str, value: &Value) -> Result<(), String> {
             match operation {
@@ -74,5 +79,12 @@ model! {
     "DescribeTasks": describe_tasks DescribeTasksInput DescribeTasksOutput,
     "RunTask": run_task RunTaskInput RunTaskOutput,
     "StopTask": stop_task StopTaskInput StopTaskOutput,
+    "CreateService": create_service CreateServiceInput CreateServiceOutput,
+    "DeleteService": delete_service DeleteServiceInput DeleteServiceOutput,
+    "DeregisterTaskDefinition":
+        deregister_task_definition DeregisterTaskDefinitionInput DeregisterTaskDefinitionOutput,
+    "TagResource": tag_resource TagResourceInput TagResourceOutput,
+    "UntagResource": untag_resource UntagResourceInput UntagResourceOutput,
+    "ListTagsForResource": list_tags_for_resource ListTagsForResourceInput ListTagsForResourceOutput,
     "ExecuteCommand": execute_command ExecuteCommandInput ExecuteCommandOutput,
 }

@@ -9,8 +9,6 @@ use super::Refusal;
 use super::rollout::{Fate, Happened, Rollout};
 use super::tasks::Task;
 
-pub const CLUSTER: &str = "cinema-prod";
-
 /// Seconds since 1970, faster than the real ones, and turned by tests.
 pub struct Clock {
     began: Instant,
@@ -42,12 +40,16 @@ pub struct Service {
     pub rollouts: Vec<Rollout>,
     pub events: VecDeque<Value>,
     pub exec: bool,
+    /// The request that made it, where it was made by one: what of it is told again as it was said.
+    pub made: Value,
     /// What the next rollouts are destined to; then they succeed.
     pub fates: VecDeque<Fate>,
 }
 
 pub struct State {
     pub clock: Clock,
+    /// The cluster's name; there is one.
+    pub cluster: String,
     pub services: BTreeMap<String, Service>,
     /// By family, the first is revision 1.
     pub definitions: BTreeMap<String, Vec<Value>>,
@@ -66,6 +68,8 @@ pub struct State {
     pub expired_after: Option<usize>,
     /// The operation whose answers don't come.
     pub held: Option<String>,
+    /// By ARN, what it was tagged with.
+    pub(super) tags: BTreeMap<String, Value>,
     /// Where exec's data channel is.
     pub channel: Option<String>,
     pub(super) count: u64,
@@ -75,6 +79,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             clock: Clock { began: Instant::now(), base: 1_800_000_000.0, rate: 12.0 },
+            cluster: "cinema-prod".to_owned(),
             services: BTreeMap::new(),
             definitions: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -85,6 +90,7 @@ impl Default for State {
             throttled: BTreeMap::new(),
             expired_after: None,
             held: None,
+            tags: BTreeMap::new(),
             channel: None,
             count: 100,
         }
@@ -111,7 +117,7 @@ impl State {
             "containerDefinitions": [{"name": "shell", "image": "scratch"}],
         });
         let task_definition = self.register(&definition);
-        let revision = self.new_id("service-revision/cinema-prod/x");
+        let revision = self.new_id(&format!("service-revision/{}/{name}", self.cluster));
         let configuration = json!({"maximumPercent": 200, "minimumHealthyPercent": 100});
         self.services.insert(
             name.to_owned(),
@@ -124,6 +130,7 @@ impl State {
                 rollouts: Vec::new(),
                 events: VecDeque::new(),
                 exec: false,
+                made: Value::Null,
                 fates: VecDeque::new(),
             },
         );
@@ -134,12 +141,14 @@ impl State {
         arn(&format!("{kind}/{:019}", 4_980_306_466_373_000_000 + self.count))
     }
 
-    fn register(&mut self, request: &Value) -> String {
+    pub(super) fn register(&mut self, request: &Value) -> String {
         let family = text(request, "family").to_owned();
-        let all = self.definitions.entry(family.clone()).or_default();
-        let number = all.len() + 1;
+        let number = self.definitions.get(&family).map_or(0, Vec::len) + 1;
         let mut definition = request.clone();
         let arn = arn(&format!("task-definition/{family}:{number}"));
+        if let Some(tags) = definition.as_object_mut().unwrap().remove("tags") {
+            self.tags.insert(arn.clone(), tags);
+        }
         definition["taskDefinitionArn"] = arn.clone().into();
         definition["revision"] = number.into();
         definition["status"] = "ACTIVE".into();
@@ -159,7 +168,7 @@ impl State {
                 environment.reverse();
             }
         }
-        all.push(definition);
+        self.definitions.entry(family).or_default().push(definition);
         arn
     }
 
@@ -231,7 +240,7 @@ impl State {
         self.step_tasks();
     }
 
-    fn service(&self, name: &str) -> Result<&Service, Refusal> {
+    pub(super) fn service(&self, name: &str) -> Result<&Service, Refusal> {
         let name = name.rsplit('/').next().unwrap_or(name);
         self.services.get(name).ok_or_else(|| refused("ServiceNotFoundException", "Service not found."))
     }
@@ -239,8 +248,8 @@ impl State {
     /// Begins a rollout; one that goes on is superseded.
     pub fn begin_rollout(&mut self, name: &str, task_definition: &str) {
         let now = self.clock.now();
-        let revision = self.new_id(&format!("service-revision/{CLUSTER}/{name}"));
-        let deployment = self.new_id(&format!("service-deployment/{CLUSTER}/{name}"));
+        let revision = self.new_id(&format!("service-revision/{}/{name}", self.cluster));
+        let deployment = self.new_id(&format!("service-deployment/{}/{name}", self.cluster));
         let id = self.count;
         let service = self.services.get_mut(name).unwrap();
         // What has not arrived is nothing to come back to.
@@ -273,7 +282,7 @@ impl State {
         (service.revision, service.task_definition) = (revision, task_definition.to_owned());
     }
 
-    fn describe(service: &Service) -> Value {
+    pub(super) fn describe(&self, service: &Service) -> Value {
         let open = service.rollouts.iter().rev().find(|one| one.is_open());
         let deployment = |status: &str, id: u64, definition: &str, state: &str, running: i64, failed: i64| {
             json!({
@@ -298,14 +307,25 @@ impl State {
                 all
             }
         };
-        json!({
-            "serviceName": service.name, "serviceArn": arn(&format!("service/{CLUSTER}/{}", service.name)),
-            "clusterArn": arn(&format!("cluster/{CLUSTER}")), "status": "ACTIVE", "desiredCount": service.desired,
+        let mut value = json!({
+            "serviceName": service.name, "serviceArn": self.service_arn(&service.name),
+            "clusterArn": self.cluster_arn(), "status": "ACTIVE", "desiredCount": service.desired,
             "runningCount": service.desired, "pendingCount": 0, "taskDefinition": service.task_definition,
             "deploymentConfiguration": service.configuration, "deployments": deployments, "events": service.events,
             "deploymentController": {"type": "ECS"}, "enableExecuteCommand": service.exec,
             "availabilityZoneRebalancing": "ENABLED",
-        })
+        });
+        value["tags"] = self.tags(&self.service_arn(&service.name));
+        super::terraform::told_again(&service.made, &mut value);
+        value
+    }
+
+    pub(super) fn service_arn(&self, name: &str) -> String {
+        arn(&format!("service/{}/{name}", self.cluster))
+    }
+
+    pub(super) fn cluster_arn(&self) -> String {
+        arn(&format!("cluster/{}", self.cluster))
     }
 
     fn rollouts(&self) -> impl Iterator<Item = (&Service, &Rollout)> {
@@ -317,13 +337,14 @@ impl State {
         let texts = |name: &str| -> Vec<String> {
             request[name].as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
         };
-        if request.get("cluster").is_some_and(|cluster| cluster != CLUSTER) {
+        let named = |cluster: &str| cluster.rsplit('/').next() == Some(self.cluster.as_str());
+        if request["cluster"].as_str().is_some_and(|cluster| !named(cluster)) {
             return Err(refused("ClusterNotFoundException", "Cluster not found."));
         }
-        let cluster = arn(&format!("cluster/{CLUSTER}"));
+        let cluster = self.cluster_arn();
         Ok(match operation {
             "DescribeClusters" => {
-                json!({"clusters": [{"clusterArn": cluster, "clusterName": CLUSTER, "status": "ACTIVE"}], "failures": []})
+                json!({"clusters": [{"clusterArn": cluster, "clusterName": self.cluster, "status": "ACTIVE"}], "failures": []})
             }
             "DescribeServices" => {
                 let wanted = texts("services");
@@ -331,19 +352,20 @@ impl State {
                     return Err(refused("InvalidParameterException", "services can have at most 10 items."));
                 }
                 let (found, missing): (Vec<_>, Vec<_>) =
-                    wanted.iter().partition(|name| self.services.contains_key(*name));
+                    wanted.iter().map(|name| (name, self.service(name))).partition(|(_, found)| found.is_ok());
                 json!({
-                    "services": found.iter().map(|name| Self::describe(&self.services[*name])).collect::<Vec<_>>(),
-                    "failures": missing.iter().map(|name| json!({"arn": name, "reason": "MISSING"})).collect::<Vec<_>>(),
+                    "services": found.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| self.describe(one)).collect::<Vec<_>>(),
+                    "failures": missing.iter().map(|(name, _)| json!({"arn": name, "reason": "MISSING"})).collect::<Vec<_>>(),
                 })
             }
             "RegisterTaskDefinition" => {
                 let arn = self.register(request);
-                json!({"taskDefinition": self.definition(&arn)})
+                json!({"taskDefinition": self.definition(&arn), "tags": self.tags(&arn)})
             }
             "DescribeTaskDefinition" => {
                 let found = self.definition(text(request, "taskDefinition"));
-                json!({"taskDefinition": found.ok_or_else(|| refused("ClientException", "Unable to describe task definition."))?})
+                let found = found.ok_or_else(|| refused("ClientException", "Unable to describe task definition."))?;
+                json!({"taskDefinition": found, "tags": self.tags(text(found, "taskDefinitionArn"))})
             }
             "UpdateService" => self.update(request)?,
             "ListServiceDeployments" => {
@@ -354,13 +376,13 @@ impl State {
                     .iter()
                     .rev()
                     .filter(|one| wanted.is_empty() || wanted.iter().any(|status| status == one.status));
-                let own = arn(&format!("service/{CLUSTER}/{}", service.name));
+                let own = self.service_arn(&service.name);
                 json!({"serviceDeployments": all.take(20).map(|one| one.brief(&own, &cluster)).collect::<Vec<_>>()})
             }
             "DescribeServiceDeployments" => {
                 let wanted = texts("serviceDeploymentArns");
                 let all = self.rollouts().filter(|(_, one)| wanted.contains(&one.arn)).map(|(service, one)| {
-                    let own = arn(&format!("service/{CLUSTER}/{}", service.name));
+                    let own = self.service_arn(&service.name);
                     one.full(&own, &cluster, &service.configuration)
                 });
                 json!({"serviceDeployments": all.collect::<Vec<_>>(), "failures": []})
@@ -418,6 +440,6 @@ impl State {
         if is_forced || target != service.task_definition {
             self.begin_rollout(&name, &target);
         }
-        Ok(json!({"service": Self::describe(&self.services[&name])}))
+        Ok(json!({"service": self.describe(&self.services[&name])}))
     }
 }

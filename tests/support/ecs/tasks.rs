@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Refusal;
-use super::state::{CLUSTER, State, arn};
+use super::state::{State, arn};
 
 /// One task.
 pub struct Task {
@@ -57,7 +57,7 @@ impl State {
     fn add(&mut self, task: Task) -> String {
         self.count += 1;
         let id = format!("{:032x}", 0x0123_4567_89ab_cdef_u64.wrapping_mul(self.count));
-        self.tasks.insert(arn(&format!("task/{CLUSTER}/{id}")), task);
+        self.tasks.insert(arn(&format!("task/{}/{id}", self.cluster)), task);
         id
     }
 
@@ -106,7 +106,7 @@ impl State {
     fn describe_task(&self, arn: &str, task: &Task) -> Value {
         let container = self.container(&task.definition);
         let mut value = json!({
-            "taskArn": arn, "clusterArn": super::state::arn(&format!("cluster/{CLUSTER}")), "lastStatus": task.status,
+            "taskArn": arn, "clusterArn": self.cluster_arn(), "lastStatus": task.status,
             "desiredStatus": if task.status == "STOPPED" { "STOPPED" } else { "RUNNING" },
             "taskDefinitionArn": task.definition, "startedBy": task.started_by, "createdAt": task.created,
             "containers": [{"name": container["name"], "lastStatus": task.status}],
@@ -169,7 +169,7 @@ impl State {
                     command: words.collect(),
                 };
                 let id = self.add(task);
-                let arn = arn(&format!("task/{CLUSTER}/{id}"));
+                let arn = arn(&format!("task/{}/{id}", self.cluster));
                 json!({"tasks": [self.describe_task(&arn, &self.tasks[&arn])], "failures": []})
             }
             "StopTask" => {
@@ -191,11 +191,11 @@ impl State {
                     ));
                 };
                 json!({
-                    "clusterArn": arn(&format!("cluster/{CLUSTER}")), "interactive": true, "taskArn": request["task"],
+                    "clusterArn": self.cluster_arn(), "interactive": true, "taskArn": request["task"],
                     "session": {"sessionId": "ecs-execute-command-1", "streamUrl": channel, "tokenValue": "token-of-the-channel"},
                 })
             }
-            other => return Err(Refusal("ClientException", format!("{other} is not played"))),
+            other => self.answer_terraform(other, request)?,
         })
     }
 }
