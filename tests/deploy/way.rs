@@ -166,3 +166,34 @@ fn what_is_not_ready_is_named_before_anything_is_done() {
     assert!(calls.iter().all(|call| call.starts_with("Describe") || call.starts_with("List")), "{calls:?}");
     assert_eq!(world.history().len(), 0);
 }
+
+#[test]
+fn the_health_of_the_targets_is_watched() {
+    use crate::support::aws::{Emulator, Player};
+    use crate::support::ground::{Network, clients, target_group};
+    use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+    // The one that plays target groups with health.
+    let moto = Emulator::start(Player::Moto, &[]);
+    let config = clients(&moto.endpoint());
+    let target = super::world::runtime().block_on(async {
+        let network = Network::make(&moto.endpoint()).await;
+        let target = target_group(&config, &network, "backend", "/health/ready").await;
+        let targets = ["10.7.0.10", "10.7.1.10"].map(|ip| TargetDescription::builder().id(ip).port(3001).build());
+        let balancers = aws_sdk_elasticloadbalancingv2::Client::new(&config);
+        let call = balancers.register_targets().target_group_arn(&target).set_targets(Some(targets.to_vec()));
+        call.send().await.unwrap();
+        target
+    });
+    let world = World::new();
+    let outputs = std::fs::read_to_string(world.file("outputs.json")).unwrap();
+    let mut outputs: serde_json::Value = serde_json::from_str(&outputs).unwrap();
+    outputs["services"]["backend"]["target_group"] = target.into();
+    std::fs::write(world.file("outputs.json"), outputs.to_string()).unwrap();
+    // Slow enough for the time between the last task's start and ECS's word to be seen.
+    world.ecs.state().clock.set_rate(2.0);
+    let variables = BTreeMap::from([("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", moto.endpoint())]);
+    let ran = world.run_with(&variables, &["deploy", "prod", "--skip-migration", "--image", &image('a')]).ends_with(0);
+    ran.says("2/2 running · 2/2 healthy");
+    let status = world.run_with(&variables, &["status", "prod", "--output", "json"]).ends_with(0).json();
+    assert_eq!(status["services"]["backend"]["healthy"], serde_json::json!([2, 2]), "{status}");
+}
