@@ -106,18 +106,19 @@ locals {
         "ecr:PutImage", "ecr:PutLifecyclePolicy", "ecr:UploadLayerPart",
       ]
     }],
-    local.state_arn == null ? [] : concat(
-      [
-        { Sid = "ReadTheState", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.state_arn}/${var.state.key}"] },
+    flatten([
+      for state in var.state[*] : [
+        { Sid = "ReadTheState", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.state_arn}/${state.key}"] },
         {
           Sid       = "FindTheState", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [local.state_arn]
-          Condition = { StringEquals = { "s3:prefix" = [var.state.key] } }
+          Condition = { StringEquals = { "s3:prefix" = [state.key] } }
         },
-      ],
-      var.state.kms_key == null ? [] : [
-        { Sid = "DecryptTheState", Effect = "Allow", Action = ["kms:Decrypt"], Resource = [var.state.kms_key] },
-      ],
-    ),
+      ]
+    ]),
+    [
+      for key in var.state[*].kms_key :
+      { Sid = "DecryptTheState", Effect = "Allow", Action = ["kms:Decrypt"], Resource = [key] } if key != null
+    ],
     length(var.function_arns) == 0 ? [] : [{
       Sid      = "RollOutFunctions", Effect = "Allow"
       Resource = flatten([for arn in var.function_arns : [arn, "${arn}:*"]])
