@@ -12,27 +12,24 @@ locals {
 
   client_statements = [
     {
-      Sid      = "Connect"
-      Effect   = "Allow"
-      Action   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"]
-      Resource = local.cluster_arn
+      sid       = "ConnectToKafka"
+      actions   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"]
+      resources = [local.cluster_arn]
     },
     {
       # CreateTopic and AlterTopic are for the app's own command, which makes what it needs.
-      Sid    = "Topics"
-      Effect = "Allow"
-      Action = [
+      sid = "UseTopics"
+      actions = [
         "kafka-cluster:AlterTopic", "kafka-cluster:AlterTopicDynamicConfiguration", "kafka-cluster:CreateTopic",
         "kafka-cluster:DescribeTopic", "kafka-cluster:DescribeTopicDynamicConfiguration",
         "kafka-cluster:ReadData", "kafka-cluster:WriteData",
       ]
-      Resource = "${local.topic_arn_prefix}*"
+      resources = ["${local.topic_arn_prefix}*"]
     },
     {
-      Sid      = "Groups"
-      Effect   = "Allow"
-      Action   = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
-      Resource = "${local.group_arn_prefix}*"
+      sid       = "UseGroups"
+      actions   = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
+      resources = ["${local.group_arn_prefix}*"]
     },
   ]
 }

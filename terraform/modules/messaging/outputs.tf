@@ -28,9 +28,24 @@ output "group_arn_prefix" {
   value       = local.group_arn_prefix
 }
 
+output "client_statements" {
+  description = "What lets the app make its topics, write, read and commit on this cluster, as `sid`, `actions` and `resources`. The idempotent producer is in it."
+  value       = local.client_statements
+}
+
 output "client_policy_json" {
-  description = "IAM policy that lets the app make its topics, write, read and commit on this cluster. The idempotent producer is in it."
-  value       = jsonencode({ Version = "2012-10-17", Statement = local.client_statements })
+  description = "The same as an IAM policy."
+  value = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for statement in local.client_statements : {
+        Sid      = statement.sid
+        Effect   = "Allow"
+        Action   = statement.actions
+        Resource = statement.resources
+      }
+    ]
+  })
 }
 
 output "kms_key" {

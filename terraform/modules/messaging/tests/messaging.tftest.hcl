@@ -71,7 +71,7 @@ run "policies_are_of_this_cluster_alone" {
   }
   assert {
     condition = alltrue([
-      for statement in jsondecode(output.client_policy_json).Statement : strcontains(statement.Resource, "streamify-test/11111111")
+      for statement in jsondecode(output.client_policy_json).Statement : strcontains(one(statement.Resource), "streamify-test/11111111")
     ])
     error_message = "No statement may be for another cluster."
   }
