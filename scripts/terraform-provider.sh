@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 module=github.com/hashicorp/terraform-provider-aws@v1.60.1-0.20260602190131-5f2286d6d836
 version=6.47.1
 services=(acm apigatewayv2 appautoscaling budgets cloudfront cloudwatch dynamodb ec2 ecr ecs elbv2 events iam kafka kms
-  lambda logs meta rds route53 s3 secretsmanager servicediscovery sns ssm sts wafv2)
+  lambda logs meta rds route53 s3 s3control secretsmanager servicediscovery sns ssm sts wafv2)
 
 key=$(printf '%s\n' "$module" "${services[@]}" | sha256sum | cut -c1-12)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/streamify/terraform-provider-$version-$key
