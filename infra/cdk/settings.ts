@@ -23,6 +23,9 @@ const FARGATE: Record<number, number[]> = {
 /** What one rule of a load balancer takes; blue/green moves one rule for each service. */
 export const PATTERNS_OF_A_RULE = 5;
 
+/** `PROJECT-ENVIRONMENT` stands before longer names, such as a role's, which takes 64. */
+const MOST_OF_A_NAME = 50;
+
 const NAME = /^[a-z][a-z0-9-]{0,31}$/;
 const NAMED = 'a name of lower-case letters, digits and `-`, a letter first, at most 32 of them';
 const ARN = (service: string): RegExp => new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:[0-9]{12}:.+$`);
@@ -190,6 +193,9 @@ function routes(written: Written): Record<string, string[]> {
 function* contradictions(written: Written, environment: string): Generator<Fault> {
   if (written.environment !== environment) {
     yield { at: 'environment', what: `is ${written.environment}, and ${environment} was asked for` };
+  }
+  if (`${written.project}-${written.environment}`.length > MOST_OF_A_NAME) {
+    yield { at: 'project', what: `and \`environment\` have more than ${MOST_OF_A_NAME - 1} letters together, and names in AWS are made of both` };
   }
   const places = routes(written);
   for (const [name, { port, cpu, memory, health_path }] of Object.entries(written.services)) {

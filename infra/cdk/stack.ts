@@ -19,8 +19,10 @@ import { Secrets } from './parts/secrets.ts';
 import { Service } from './parts/service.ts';
 import type { Settings } from './settings.ts';
 
-/** The secret that this stack makes. A service that reads it is one that speaks to the database and to Kafka. */
-export const PASSWORD = 'DATABASE_PASSWORD';
+/** The secret that this stack makes. */
+const PASSWORD = 'DATABASE_PASSWORD';
+/** A service that reads one of these speaks to the database and, as events go through a table of it, to Kafka. */
+const OF_DATABASE = [PASSWORD, 'DATABASE_URL'];
 
 /** What an output of CloudFormation may have, in bytes. */
 const OUTPUT_BYTES = 4096;
@@ -80,6 +82,7 @@ export class EnvironmentStack extends Stack {
     for (const [service, its] of inOrder(settings)) {
       const made = new Service(this, `Service-${service}`, {
         service, name, cluster, execLog, key, registry, ingress, observability, retention, isFirst, priority,
+        isSpot: settings.single_nat_gateway,
         settings: its,
         deploy: settings.deploy,
         autoscaling: settings.autoscaling,
@@ -88,8 +91,10 @@ export class EnvironmentStack extends Stack {
       priority += made.rules;
       services[service] = made;
       if (its.secrets.includes(PASSWORD)) {
-        database.allowFrom(made.group);
         database.password.grantRead(made.executionRole);
+      }
+      if (its.secrets.some((secret) => OF_DATABASE.includes(secret))) {
+        database.allowFrom(made.group);
         messaging.allowFrom(made.group, made.taskRole);
       }
       secrets.grantRead(made.executionRole, its.secrets.filter((secret) => secret !== PASSWORD));

@@ -91,7 +91,7 @@ export class Delivery extends Construct {
     const roles = props.services.flatMap(({ executionRole, taskRole }) => [executionRole.roleArn, taskRole.roleArn]);
     const here = { ArnEquals: { 'ecs:cluster': clusterArn } };
     const { table } = props.deploys;
-    acknowledgeWildcards(this.role, ['*'], 'IAM knows no resource for these questions; listing tasks is held to the cluster.');
+    acknowledgeWildcards(this.role, ['*'], 'IAM knows no resource for these; what tasks may do is held by the roles that are passed, and listing by the cluster.');
     const ours = [...inCluster('service', 'service-deployment', 'service-revision', 'task'), ...definitions];
     acknowledgeWildcards(this.role, ours, "What is in this environment's cluster, and all revisions of its services.");
     return [
@@ -112,7 +112,8 @@ export class Delivery extends Construct {
       // Tasks are listed by their service, in one cluster; the call itself has no resource but container instances.
       allow(['ecs:ListTasks'], ['*'], here),
       allow(['ecs:RunTask'], definitions, here),
-      allow(['ecs:RegisterTaskDefinition', 'ecs:TagResource'], definitions),
+      // What a task definition may do is held by the roles that may be passed to it.
+      allow(['ecs:RegisterTaskDefinition'], ['*']),
       allow(['iam:GetRole'], roles),
       allow(['iam:PassRole'], roles, { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } }),
       allow(

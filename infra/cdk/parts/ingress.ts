@@ -34,7 +34,6 @@ export class Ingress extends Construct {
       allowAllOutbound: false,
     });
     this.loadBalancer = new elb.ApplicationLoadBalancer(this, 'LoadBalancer', {
-      loadBalancerName: props.name.slice(0, 32),
       vpc: props.vpc,
       internetFacing: true,
       vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC },

@@ -2,6 +2,8 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 
+import { acknowledgeWildcards } from '../acknowledge.ts';
+
 interface Props {
   /** What stands before the names in both stores, such as `/streamify/prod/`. */
   readonly prefix: string;
@@ -19,7 +21,7 @@ export class Secrets extends Construct {
   }
 
   /** Lets somebody read the secrets of these names, wherever they are: `streamify` looks in both stores. `more` is allowed on Secrets Manager's. */
-  grantRead(grantee: iam.IGrantable, names: string[], more: string[] = []): void {
+  grantRead(grantee: iam.Role, names: string[], more: string[] = []): void {
     if (names.length === 0) {
       return;
     }
@@ -43,7 +45,7 @@ export class Secrets extends Construct {
   }
 
   /** The account's own keys let everybody decrypt who may read; a key of one's own is asked as well. */
-  private grantDecrypt(grantee: iam.IGrantable): void {
+  private grantDecrypt(grantee: iam.Role): void {
     const { kmsKey } = this.props;
     if (kmsKey === null) {
       return;
@@ -53,6 +55,9 @@ export class Secrets extends Construct {
     const arn = kmsKey.startsWith('arn:')
       ? kmsKey
       : stack.formatArn({ service: 'kms', resource: 'key', resourceName: isAlias ? '*' : kmsKey });
+    if (isAlias) {
+      acknowledgeWildcards(grantee, [arn], 'Policies name keys by id; of all keys it is the one with this alias.');
+    }
     const stores = ['ssm', 'secretsmanager'].map((store) => `${store}.${stack.region}.amazonaws.com`);
     iam.Grant.addToPrincipal({
       grantee,
@@ -60,7 +65,6 @@ export class Secrets extends Construct {
       resourceArns: [arn],
       conditions: {
         StringEquals: { 'kms:ViaService': stores },
-        // Policies name keys by id; an alias is a condition on them.
         ...(isAlias && { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': kmsKey } }),
       },
     });

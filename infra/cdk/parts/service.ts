@@ -7,7 +7,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
-import { acknowledgeWildcards } from '../acknowledge.ts';
+import { acknowledge, acknowledgeWildcards } from '../acknowledge.ts';
 import { PATTERNS_OF_A_RULE, type ServiceSettings, type Settings } from '../settings.ts';
 import type { Ingress } from './ingress.ts';
 import type { Key } from './key.ts';
@@ -34,6 +34,8 @@ interface Props {
   readonly retention: logs.RetentionDays;
   /** Whether the stack is made for the first time. */
   readonly isFirst: boolean;
+  /** Whether its tasks run on what is left over: cheap, and told to stop two minutes before it is needed elsewhere. */
+  readonly isSpot: boolean;
 }
 
 /** What stands where `streamify deploy` has not been yet. It is never run while the desired count is 0. */
@@ -91,6 +93,7 @@ export class Service extends Construct {
       vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
       securityGroups: [this.group],
       enableExecuteCommand: true,
+      capacityProviderStrategies: [{ capacityProvider: props.isSpot ? 'FARGATE_SPOT' : 'FARGATE', weight: 1 }],
       availabilityZoneRebalancing: ecs.AvailabilityZoneRebalancing.ENABLED,
       deploymentStrategy: STRATEGIES[deploy.strategy],
       minHealthyPercent: deploy.minimum_healthy_percent,
@@ -194,6 +197,10 @@ export class Service extends Construct {
           }),
         }),
     });
+    if (alternate) {
+      const policy = 'arn:<AWS::Partition>:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers';
+      acknowledge(this.service, { [`IAM4[Policy::${policy}]`]: 'It is what AWS gives ECS to move traffic between the two groups.' });
+    }
     target.attachToApplicationTargetGroup(group);
     // ECS refuses a target group that no listener leads to.
     this.service.node.addDependency(...rules);
