@@ -6,5 +6,6 @@ pub mod backend;
 pub mod ecs;
 pub mod feed;
 pub mod kafka;
+pub mod lambda;
 pub mod postgres;
 pub mod process;

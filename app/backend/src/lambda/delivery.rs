@@ -99,9 +99,8 @@ pub(super) async fn deliver(sockets: &dyn Sockets, memory: &Memory, records: Vec
     let all = sockets.list().await.map_err(|why| format!("can't list the connections: {why}"))?;
     let followers: Vec<Socket> = all.into_iter().filter(|socket| socket.session.is_some()).collect();
     let count = followers.len();
-    let mut work = stream::iter(&followers)
-        .map(|follower| one(sockets, memory, follower, &records))
-        .buffer_unordered(AT_ONCE);
+    let mut work =
+        stream::iter(&followers).map(|follower| one(sockets, memory, follower, &records)).buffer_unordered(AT_ONCE);
     let mut delivered = Delivered::default();
     let mut failed: Vec<String> = Vec::new();
     while let Some(result) = work.next().await {
@@ -149,9 +148,9 @@ async fn one(sockets: &dyn Sockets, memory: &Memory, follower: &Socket, records:
             Err(why) => {
                 tracing::warn!(connection = address.id, why, "closing a connection that can't be written to");
                 let closed = timeout(ATTEMPT, sockets.close(address)).await;
-                closed.unwrap_or_else(|_| Err("closing it took too long".to_owned())).map_err(|second| {
-                    if why == second { why.clone() } else { format!("{why}; {second}") }
-                })?;
+                closed
+                    .unwrap_or_else(|_| Err("closing it took too long".to_owned()))
+                    .map_err(|second| if why == second { why.clone() } else { format!("{why}; {second}") })?;
                 forget(sockets, address).await;
                 return Ok(Outcome::Closed);
             }

@@ -90,7 +90,13 @@ impl Function {
                 .await
                 .unwrap_or_else(|_| Err("the function's time is over".to_owned()))
                 .inspect_err(|why| tracing::error!(records = count, why, "a batch of events comes again"))?;
-            tracing::info!(records = count, posted = delivered.posted, gone = delivered.gone, closed = delivered.closed, "events");
+            tracing::info!(
+                records = count,
+                posted = delivered.posted,
+                gone = delivered.gone,
+                closed = delivered.closed,
+                "events"
+            );
             return Ok(json!({ "records": count, "posted": delivered.posted }));
         }
         match Task::of(&payload) {

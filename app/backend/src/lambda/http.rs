@@ -101,7 +101,10 @@ mod tests {
     #[test]
     fn a_stage_is_no_part_of_the_path() {
         let inner = |uri: &str, stage| without_stage(&uri.parse().unwrap(), stage).to_string();
-        assert_eq!(inner("https://id.execute-api.eu-west-1.amazonaws.com/api/videos?limit=1", None), "/api/videos?limit=1");
+        assert_eq!(
+            inner("https://id.execute-api.eu-west-1.amazonaws.com/api/videos?limit=1", None),
+            "/api/videos?limit=1"
+        );
         assert_eq!(inner("https://h/prod/api/videos?q=a", Some("prod")), "/api/videos?q=a");
         assert_eq!(inner("https://h/prod", Some("prod")), "/");
         assert_eq!(inner("https://h/prod?q=a", Some("prod")), "/?q=a");

@@ -79,7 +79,8 @@ async fn take(app: &App, sockets: &dyn Sockets, payload: Value) -> Result<Value,
     if let Some(checked) = events::check(&payload) {
         return Ok(checked);
     }
-    let event: Event = serde_json::from_value(payload).map_err(|error| format!("no event of a WebSocket API: {error}"))?;
+    let event: Event =
+        serde_json::from_value(payload).map_err(|error| format!("no event of a WebSocket API: {error}"))?;
     let address = Address {
         id: event.request_context.connection_id.clone(),
         domain: event.request_context.domain_name.clone(),

@@ -1,0 +1,6 @@
+//! The app as functions of AWS Lambda, and deploys of them.
+
+mod events;
+mod http;
+mod websocket;
+mod world;
