@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use futures_util::future::BoxFuture;
 use reqwest::{Method, StatusCode};
@@ -110,7 +111,7 @@ impl Connections {
                 Ok(if was_there { Follow::Renewed } else { Follow::Begun })
             }
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(Follow::SomebodyElses)
             }

@@ -86,6 +86,9 @@ fn place(text: &str) -> Option<(Place, Reference)> {
     }
 }
 
+/// Some of the values, by where they were.
+type Values = Vec<(Place, Secret)>;
+
 async fn read(aws: &Aws, wanted: &[Wanted]) -> Result<BTreeMap<Place, Secret>> {
     // Several keys of one secret are read once; who is named in a failure is the first that needs it.
     let mut places: BTreeMap<&Place, &str> = BTreeMap::new();
@@ -93,7 +96,7 @@ async fn read(aws: &Aws, wanted: &[Wanted]) -> Result<BTreeMap<Place, Secret>> {
         places.entry(&one.place).or_insert(&one.variable);
     }
     let mut parameters: Vec<(&str, &str)> = Vec::new();
-    let mut calls: Vec<BoxFuture<'_, Result<Vec<(Place, Secret)>>>> = Vec::new();
+    let mut calls: Vec<BoxFuture<'_, Result<Values>>> = Vec::new();
     for (place, variable) in places {
         match place {
             Place::Parameter(name) => parameters.push((name, variable)),
@@ -108,14 +111,14 @@ async fn read(aws: &Aws, wanted: &[Wanted]) -> Result<BTreeMap<Place, Secret>> {
     Ok(try_join_all(calls).await?.into_iter().flatten().collect())
 }
 
-async fn parameters(aws: &Aws, names: Vec<String>, variables: String) -> Result<Vec<(Place, Secret)>> {
+async fn parameters(aws: &Aws, names: Vec<String>, variables: String) -> Result<Values> {
     let answer = aws.ssm().get_parameters().set_names(Some(names)).with_decryption(true).send().await;
     let answer = answer.map_err(|error| aws.failure(format!("can't read the secrets of {variables}"), &error))?;
     let found = answer.parameters.unwrap_or_default().into_iter();
     Ok(found.filter_map(|one| Some((Place::Parameter(one.name?), Secret::new(one.value?)))).collect())
 }
 
-async fn managed(aws: &Aws, arn: &str, variable: &str) -> Result<Vec<(Place, Secret)>> {
+async fn managed(aws: &Aws, arn: &str, variable: &str) -> Result<Values> {
     let answer = aws.secrets_manager().get_secret_value().secret_id(arn).send().await;
     let answer = answer.map_err(|error| aws.failure(format!("can't read the secret of {variable}"), &error))?;
     let value = answer.secret_string.ok_or_else(|| {

@@ -5,4 +5,4 @@ mod killed;
 mod operate;
 mod race;
 mod way;
-mod world;
+pub mod world;

@@ -27,6 +27,8 @@ macro_rules! client {
     };
 }
 
+pub(crate) use client;
+
 pub struct World {
     pub database: String,
     pub topic: String,
@@ -99,7 +101,7 @@ impl World {
     }
 }
 
-async fn make_table(name: &str) {
+pub async fn make_table(name: &str) {
     let key = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build();
     let hash = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build();
     let create = client!(aws_sdk_dynamodb).create_table().table_name(name);
@@ -108,7 +110,7 @@ async fn make_table(name: &str) {
 }
 
 /// Where the functions find their keys and their database: a parameter's path, and a secret's ARN.
-async fn secrets(own: &str, database: &str) -> (String, String) {
+pub async fn secrets(own: &str, database: &str) -> (String, String) {
     let path = format!("/{own}/jwt-keys");
     let put = client!(aws_sdk_ssm).put_parameter().name(&path).value(format!("test:{}", "t".repeat(40)));
     put.r#type(aws_sdk_ssm::types::ParameterType::SecureString).send().await.unwrap();

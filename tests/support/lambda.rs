@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -27,8 +27,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A function: the program, and who gives it work. Dropped, it ends.
 pub struct Function {
     runtime: Arc<Runtime>,
-    /// From the start of the process until it first asked for work.
-    pub init: Duration,
     folder: TempDir,
     _process: Process,
 }
@@ -141,13 +139,11 @@ impl Function {
         let environment: Vec<(&str, &str)> = fixed.into_iter().chain(variables).collect();
         let log = folder.path().join("log");
         let command = ["sh", "-c", r#"echo $$ >pid; exec "$0""#, program];
-        let began = Instant::now();
         let process = Process::start(&command, &log, &environment);
         let asked = tokio::time::timeout(Duration::from_secs(60), runtime.ready.notified()).await;
-        let init = began.elapsed();
         let said = std::fs::read_to_string(&log).unwrap_or_default();
         assert!(asked.is_ok(), "the function never asked for work:\n{said}");
-        Self { runtime, init, folder, _process: process }
+        Self { runtime, folder, _process: process }
     }
 
     /// Invokes it, and waits for what it answers; an error is what Lambda would be told.

@@ -42,7 +42,7 @@ enum Task {
 }
 
 impl Task {
-    /// What is asked for; a schedule of EventBridge that says nothing of its own asks for a sweep.
+    /// What is asked for; a schedule of `EventBridge` that says nothing of its own asks for a sweep.
     fn of(payload: &Value) -> Option<Self> {
         match payload.get("streamify") {
             Some(name) => Self::deserialize(name).ok(),
