@@ -73,7 +73,12 @@ impl World {
         for role in ["http", "events"] {
             world.make_function(role, &environment).await;
         }
-        world.call("s3", Method::PUT, &format!("/{}", world.name("page")), None).await;
+        let place = format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{REGION}\
+             </LocationConstraint></CreateBucketConfiguration>"
+        );
+        let (status, text) = world.call("s3", Method::PUT, &format!("/{}", world.name("page")), Some(place)).await;
+        assert_eq!(status, 200, "{text}");
         let outputs = json!({
             "deploys_table": world.name("deploys"),
             "lambda": {

@@ -98,7 +98,9 @@ impl Shift<'_> {
         self.ground.report.warning(&format!("taking it back: {}", failure.message));
         match self.back(moving).await {
             Ok(()) if matches!(failure.kind, Kind::Interrupted(_)) => {
-                Err(failure.hint("The alias is back on the version before; the same command begins again."))
+                // The failure of an interruption is told by its signal alone.
+                self.ground.report.note("the alias is back on the version before; the same command begins again");
+                Err(failure)
             }
             Ok(()) => {
                 Err(Failure { kind: Kind::RolledBack, message: format!("rolled back: {}", failure.message), ..failure })
