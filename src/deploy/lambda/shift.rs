@@ -93,6 +93,8 @@ impl Shift<'_> {
         let result = self.steps(moving, begun).await;
         let Err(failure) = result else { return Ok(()) };
         if failure.kind == Kind::Superseded {
+            // Functions that nobody else has touched don't stay half shifted.
+            self.give_back(moving).await;
             return Err(failure);
         }
         self.ground.report.warning(&format!("taking it back: {}", failure.message));
@@ -143,6 +145,17 @@ impl Shift<'_> {
             self.api().route(&one.function, self.alias, &one.from, &BTreeMap::new(), None).await
         });
         join_all(routed).await.into_iter().try_for_each(|one| one.map(|_| ()))
+    }
+
+    /// Takes back those that are still as we left them.
+    async fn give_back(&self, moving: &[Moving]) {
+        let routed = moving.iter().map(|one| async move {
+            let revision = Some(one.alias.revision_id.as_str());
+            self.api().route(&one.function, self.alias, &one.from, &BTreeMap::new(), revision).await
+        });
+        for failure in join_all(routed).await.into_iter().filter_map(Result::err) {
+            self.ground.report.warning(&format!("a function may stay half shifted: {failure}"));
+        }
     }
 
     fn overtaken(&self, function: &str) -> Failure {
