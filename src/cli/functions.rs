@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use streamify_backend::{MIGRATOR, lambda as backend};
 
 use super::serve::{config, served, start_log};
@@ -26,15 +27,25 @@ pub(super) async fn run(context: &Context) -> Result<Outcome> {
     start_log(&settings)?;
     let mut config = config(&settings)?;
     config.database_connections = config.database_connections.min(CONNECTIONS);
-    served(match function {
-        Function::Http => backend::serve_http(config).await,
-        Function::WebSocket => backend::serve_websocket(config, Arc::new(Connections::of(&environment).await?)).await,
-        Function::Events => {
-            let connections = Arc::new(Connections::of(&environment).await?);
-            let url = config.database_url.clone();
-            backend::serve_events(config, connections, Box::new(move || Box::pin(migrate(url.clone())))).await
+    let serving = async {
+        match function {
+            Function::Http => served(backend::serve_http(config).await),
+            Function::WebSocket => {
+                served(backend::serve_websocket(config, Arc::new(Connections::of(&environment).await?)).await)
+            }
+            Function::Events => {
+                let connections = Arc::new(Connections::of(&environment).await?);
+                let url = config.database_url.clone();
+                let migrate = Box::new(move || -> BoxFuture<'static, _> { Box::pin(migrate(url.clone())) });
+                served(backend::serve_events(config, connections, migrate).await)
+            }
         }
-    })?;
+    };
+    tokio::select! {
+        ended = serving => ended?,
+        // Between two invocations there is nothing to finish, and Lambda does not wait for long.
+        () = context.interrupt.cancelled() => {}
+    }
     Ok(Outcome::Done)
 }
 

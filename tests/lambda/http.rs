@@ -36,6 +36,15 @@ async fn the_app_runs_as_a_function_and_events_are_out_before_it_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_is_told_to_end_ends_at_once() {
+    let world = World::new(&nowhere()).await;
+    let http = world.function("http").await;
+    assert_eq!(http.request("GET", "/health/live", None, None).await.0, 200);
+    let took = http.terminate();
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_that_broke_while_it_was_frozen_are_replaced() {
     let world = World::new(&nowhere()).await;
     let http = world.function("http").await;

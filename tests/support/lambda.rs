@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
-use super::process::{Process, folder};
+use super::process::{Process, eventually, folder};
 
 /// How long an invocation may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -178,6 +178,18 @@ impl Function {
         let text = answer["body"].as_str().unwrap_or_default();
         let status = u16::try_from(answer["statusCode"].as_u64().unwrap()).unwrap();
         (status, serde_json::from_str(text).unwrap_or(Value::String(text.to_owned())))
+    }
+
+    /// Tells it to end, as Lambda does, and tells how long that takes.
+    pub fn terminate(&self) -> Duration {
+        let began = std::time::Instant::now();
+        self.runtime.signal(Signal::SIGTERM);
+        self.runtime.thaw();
+        let pid = std::fs::read_to_string(&self.runtime.pid_file).unwrap();
+        let state = format!("/proc/{}/stat", pid.trim());
+        // Its keeper waits for it at the end of the test only.
+        eventually("it has ended", || std::fs::read_to_string(&state).map_or(true, |text| text.contains(") Z ")));
+        began.elapsed()
     }
 
     /// What it said on standard error.
