@@ -8,11 +8,13 @@
 set -euo pipefail
 ministack=1.5.33
 moto=5.2.1
+# How the SDK speaks with CloudWatch.
+cbor=5.6.5
 account=123456789012
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/streamify
-tools=$cache/aws-emulators-$ministack-$moto
+tools=$cache/aws-emulators-$ministack-$moto-$cbor
 
 install() {
   if [ ! -e "$tools/complete" ]; then
@@ -25,7 +27,7 @@ install() {
       # One that was left half installed begins again.
       rm -rf "$tools" && python3 -m venv "$tools"
       "$tools/bin/pip" install --quiet --disable-pip-version-check \
-        "ministack==$ministack" docker requests "moto[server]==$moto" >&2
+        "ministack==$ministack" docker requests "cbor2==$cbor" "moto[server]==$moto" >&2
       touch "$tools/complete"
     fi
     exec 9>&-

@@ -18,6 +18,7 @@
 //! | [`migrate`] | the database's schema | settings, failure, report |
 //! | [`image`] | images without a daemon: built, pushed, looked at | settings, failure, report |
 //! | [`deploy`] | ECS: render, compare, roll out, watch, take back | aws, outputs, secrets, settings, failure, report, tty |
+//! | [`lambda`] | the backend as functions of AWS Lambda: its secrets, its connections | aws, secrets, settings, failure |
 //! | [`kafka`] | reading topics, the panel | settings, failure, report |
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
@@ -28,6 +29,7 @@ pub mod deploy;
 pub mod failure;
 pub mod image;
 pub mod kafka;
+pub mod lambda;
 pub mod migrate;
 pub mod outputs;
 pub mod report;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::failure::{Failure, Kind, Result};
@@ -36,8 +36,36 @@ pub struct Outputs {
     pub secrets: BTreeMap<String, String>,
     /// By the service's name in `streamify.yaml`.
     pub services: BTreeMap<String, ServiceOutputs>,
+    /// Where the environment is functions; then there is no cluster and no service.
+    pub lambda: Option<LambdaOutputs>,
     /// Where it was read, for messages.
     pub source: String,
+}
+
+/// What Terraform made for an environment of functions.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct LambdaOutputs {
+    /// The functions' names, by what they do: `http`, and where there are any `websocket` and `events`.
+    pub functions: BTreeMap<String, String>,
+    /// The alias that everything invokes.
+    #[serde(default = "usual_alias")]
+    pub alias: String,
+    /// The S3 bucket of the page; none where the page is somewhere else.
+    #[serde(default)]
+    pub page_bucket: Option<String>,
+    /// The id of the `CloudFront` distribution before the bucket.
+    #[serde(default)]
+    pub distribution: Option<String>,
+    /// The API's address as the browser sees it; none: the page's own.
+    #[serde(default)]
+    pub api_url: Option<String>,
+    /// The WebSocket API's address, `wss://…`.
+    #[serde(default)]
+    pub websocket_url: Option<String>,
+}
+
+fn usual_alias() -> String {
+    "live".to_owned()
 }
 
 /// What Terraform made for a service.
@@ -105,6 +133,24 @@ impl Outputs {
         if let Some(inside) = value.get_mut(OUTPUT).and_then(|output| output.get_mut("value")) {
             value = inside.take();
         }
+        let lambda = match value.get_mut("lambda").map(Value::take).filter(|lambda| !lambda.is_null()) {
+            Some(lambda) => Some(read::<LambdaOutputs>(lambda, source, "lambda.")?),
+            None => None,
+        };
+        if let (Some(_), Some(object)) = (&lambda, value.as_object_mut()) {
+            // What only services need; a module may leave it out or write nulls.
+            let unneeded = [
+                ("cluster", json!("")),
+                ("subnets", json!([])),
+                ("assign_public_ip", json!(false)),
+                ("services", json!({})),
+            ];
+            for (key, nothing) in unneeded {
+                if object.get(key).is_none_or(Value::is_null) {
+                    object.insert(key.to_owned(), nothing);
+                }
+            }
+        }
         let written: Written = read(value, source, "")?;
         let services = written.services.into_iter().map(|(key, value)| {
             let mut service: ServiceOutputs = read(value, source, &format!("services.{key}."))?;
@@ -120,6 +166,7 @@ impl Outputs {
             deploys_table: written.deploys_table,
             secrets: written.secrets,
             services: services.collect::<Result<_>>()?,
+            lambda,
             source: source.to_owned(),
         };
         outputs.filled()?;
@@ -156,6 +203,13 @@ impl Outputs {
             Err(Failure::usage(format!("{}: `{key}` is empty", self.source))
                 .hint("It comes from the output of the Terraform root; docs/decisions/0008-environments.md lists it."))
         };
+        if let Some(lambda) = &self.lambda {
+            return match lambda.functions.get("http") {
+                _ if self.deploys_table.is_empty() => empty("deploys_table".to_owned()),
+                Some(name) if !name.is_empty() => Ok(()),
+                _ => empty("lambda.functions.http".to_owned()),
+            };
+        }
         let texts = [("cluster", &self.cluster), ("deploys_table", &self.deploys_table)];
         if let Some((key, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
             return empty((*key).to_owned());
@@ -232,8 +286,6 @@ async fn run(program: &str, root: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn object() -> Value {
@@ -256,6 +308,20 @@ mod tests {
         let all =
             json!({"other": {"value": 1}, "streamify": {"sensitive": false, "type": "dynamic", "value": object()}});
         assert_eq!(Outputs::parse(&all.to_string(), "a file").unwrap(), alone);
+    }
+
+    #[test]
+    fn functions_need_no_cluster() {
+        let object = json!({
+            "deploys_table": "deploys", "cluster": null,
+            "lambda": {"functions": {"http": "cinema-http"}, "page_bucket": "cinema-page"},
+        });
+        let outputs = Outputs::parse(&object.to_string(), "a file").unwrap();
+        let lambda = outputs.lambda.unwrap();
+        assert_eq!((lambda.alias.as_str(), lambda.page_bucket.as_deref()), ("live", Some("cinema-page")));
+        let lacking = json!({"deploys_table": "deploys", "lambda": {"functions": {}}});
+        let failure = Outputs::parse(&lacking.to_string(), "f").unwrap_err();
+        assert!(failure.message.contains("lambda.functions.http"), "{failure:?}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod deploy;
 mod docker;
 mod image;
 mod kafka;
+mod lambda;
 mod migrate;
 mod rooms;
 mod stack;

@@ -10,6 +10,7 @@ mod docker;
 mod events;
 mod http;
 mod image;
+mod lambda;
 mod load;
 mod machine;
 mod process;
@@ -73,6 +74,8 @@ enum Figure {
     Docker,
     /// How long it takes to build and push an image
     Image,
+    /// How long the backend takes to start as a function of AWS Lambda
+    Lambda,
 }
 
 /// For the few things that wait: one thread, so that it takes little from what is measured.
@@ -95,7 +98,8 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<bool> {
     let chosen: &[Figure] =
         if arguments.figures.is_empty() { Figure::value_variants() } else { arguments.figures.as_slice() };
-    let needs_stack = chosen.iter().any(|figure| matches!(figure, Figure::Http | Figure::Events | Figure::Tail));
+    let needs_stack =
+        chosen.iter().any(|figure| matches!(figure, Figure::Http | Figure::Events | Figure::Tail | Figure::Lambda));
     let mut report = Report::new(machine::facts());
     let stack = match (&arguments.database, &arguments.kafka) {
         (Some(database), Some(kafka)) => Some(Stack::given(database, kafka)),
@@ -134,5 +138,6 @@ fn lines(figure: Figure, stack: Option<&Stack>, quick: bool) -> Result<Vec<Line>
         Figure::Tail => tail::measure(stack()?, quick),
         Figure::Docker => docker::measure(quick),
         Figure::Image => image::measure(quick),
+        Figure::Lambda => lambda::measure(stack()?, quick),
     }
 }

@@ -7,6 +7,7 @@
 mod failure;
 mod profile;
 mod requests;
+mod rest;
 mod signed;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::settings::{Environment, EnvironmentSettings};
 use requests::Requests;
 
 pub use failure::{HttpResponse, SdkError, is_denied, is_not_found};
+pub use rest::{Call, Reply};
 pub use signed::{Answer, Service, entries, text};
 
 /// How long a connection may take, also through a proxy on another continent.
@@ -76,7 +78,25 @@ impl Aws {
     /// # Errors
     /// A profile that is not there; no region anywhere; a value of a variable that is not valid.
     pub async fn connect(environment: &EnvironmentSettings, process: &Environment) -> Result<Self> {
-        let profile = profile::choose(environment.profile.as_deref(), process)?;
+        let (profile, region) = (environment.profile.as_deref(), environment.region.as_deref());
+        Self::settle(profile, region, (environment.account.clone(), environment.name.clone()), process).await
+    }
+
+    /// The same for a program that runs in AWS: its own credentials and region, whatever environment it is of.
+    ///
+    /// # Errors
+    /// As of [`Aws::connect`].
+    pub async fn of_process(process: &Environment) -> Result<Self> {
+        Self::settle(None, None, (None, "this process".to_owned()), process).await
+    }
+
+    async fn settle(
+        profile: Option<&str>,
+        region: Option<&str>,
+        expected: (Option<String>, String),
+        process: &Environment,
+    ) -> Result<Self> {
+        let profile = profile::choose(profile, process)?;
         let attempts = match process.get("AWS_MAX_ATTEMPTS") {
             None => ATTEMPTS,
             Some(text) => text.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
@@ -97,32 +117,25 @@ impl Aws {
         if let Some(name) = profile.to_load() {
             loader = loader.profile_name(name);
         }
-        if let Some(region) = &environment.region {
-            loader = loader.region(Region::new(region.clone()));
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.to_owned()));
         }
         if let Some(endpoint) = process.get("STREAMIFY_AWS_ENDPOINT") {
             loader = loader.endpoint_url(endpoint);
         }
         let config = loader.load().await;
         let Some(region) = config.region().map(ToString::to_string).filter(|region| !region.is_empty()) else {
-            return Err(Failure::usage(format!("there is no AWS region for the environment `{}`", environment.name))
-                .hint(format!("Set environments.{}.region in streamify.yaml, or AWS_REGION.", environment.name)));
+            let name = &expected.1;
+            return Err(Failure::usage(format!("there is no AWS region for the environment `{name}`"))
+                .hint(format!("Set environments.{name}.region in streamify.yaml, or AWS_REGION.")));
         };
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .timeout(ATTEMPT)
             .build()
             .map_err(|error| Failure::failed("can't make an HTTP client").because(&error))?;
-        Ok(Self {
-            config,
-            region,
-            profile: profile.name,
-            expected: (environment.account.clone(), environment.name.clone()),
-            identity: OnceCell::new(),
-            http,
-            attempts,
-            requests: Requests::default(),
-        })
+        let (profile, requests) = (profile.name, Requests::default());
+        Ok(Self { config, region, profile, expected, identity: OnceCell::new(), http, attempts, requests })
     }
 
     /// How many requests were sent so far, tries that failed among them.

@@ -24,15 +24,27 @@ pub enum Service {
     Iam,
     /// Service Quotas.
     Quotas,
+    /// Functions.
+    Lambda,
+    /// Objects.
+    S3,
+    /// The network that brings pages to browsers. One for all regions of a partition.
+    CloudFront,
+    /// Connections of a WebSocket API; each API has an address of its own.
+    Connections,
 }
 
 impl Service {
     /// The name in signatures and addresses.
-    fn signing_name(self) -> &'static str {
+    pub(super) fn signing_name(self) -> &'static str {
         match self {
             Self::Ec2 => "ec2",
             Self::Iam => "iam",
             Self::Quotas => "servicequotas",
+            Self::Lambda => "lambda",
+            Self::S3 => "s3",
+            Self::CloudFront => "cloudfront",
+            Self::Connections => "execute-api",
         }
     }
 
@@ -42,11 +54,15 @@ impl Service {
             Self::Ec2 => "EC2",
             Self::Iam => "IAM",
             Self::Quotas => "Service Quotas",
+            Self::Lambda => "Lambda",
+            Self::S3 => "S3",
+            Self::CloudFront => "CloudFront",
+            Self::Connections => "ApiGatewayManagementApi",
         }
     }
 
     /// Where it is, and the region that requests are signed for.
-    fn place(self, region: &str) -> (String, String) {
+    pub(super) fn place(self, region: &str) -> (String, String) {
         let name = self.signing_name();
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         match self {
@@ -57,6 +73,10 @@ impl Service {
                 (format!("https://iam.us-gov.{domain}"), "us-gov-west-1".to_owned())
             }
             Self::Iam => (format!("https://iam.{domain}"), "us-east-1".to_owned()),
+            Self::CloudFront if region.starts_with("cn-") => {
+                (format!("https://cloudfront.cn-northwest-1.{domain}"), "cn-northwest-1".to_owned())
+            }
+            Self::CloudFront => (format!("https://cloudfront.{domain}"), "us-east-1".to_owned()),
             _ => (format!("https://{name}.{region}.{domain}"), region.to_owned()),
         }
     }
@@ -103,7 +123,7 @@ impl AnyNamespace for roxmltree::Node<'_, '_> {
 }
 
 /// The pause before the second try; it doubles.
-const PAUSE: Duration = Duration::from_millis(300);
+pub(super) const PAUSE: Duration = Duration::from_millis(300);
 
 impl Aws {
     /// Sends a query and reads the XML that answers it. `parameters` are the action's, without `Action` and `Version`.
@@ -249,7 +269,7 @@ impl Aws {
     }
 
     /// The address that variables or the profile give instead of AWS's own, in the order that the SDKs have.
-    fn endpoint(&self, service: Service) -> Option<String> {
+    pub(super) fn endpoint(&self, service: Service) -> Option<String> {
         let everywhere = self.config.endpoint_url().map(ToOwned::to_owned);
         if self.config.get_origin("endpoint_url").is_client_config() {
             return everywhere;
@@ -265,7 +285,7 @@ impl Aws {
 }
 
 /// Code, message and request id of a refusal: XML of either dialect, or JSON.
-fn refusal(answer: &str) -> (String, String, Option<String>) {
+pub(super) fn refusal(answer: &str) -> (String, String, Option<String>) {
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(answer) {
         let field =
             |names: [&str; 3]| names.iter().find_map(|name| json[*name].as_str()).unwrap_or_default().to_owned();
@@ -286,7 +306,7 @@ fn refusal(answer: &str) -> (String, String, Option<String>) {
 }
 
 /// Percent-encoding of everything but RFC 3986's unreserved characters, as signatures need it.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

@@ -5,6 +5,7 @@
 mod completions;
 mod config;
 mod dev;
+mod functions;
 mod help;
 mod image;
 mod init;
@@ -69,7 +70,7 @@ struct Arguments {
 }
 
 /// What every command takes.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Options for every command")]
 struct Global {
     /// The configuration file [default: streamify.yaml, here or in a folder above]
@@ -152,6 +153,11 @@ impl Context {
 /// The whole program: arguments in, exit code out.
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
+    // AWS Lambda starts a program without arguments and tells it where to ask for work.
+    if environment.get("AWS_LAMBDA_RUNTIME_API").is_some() && std::env::args_os().len() < 2 {
+        let arguments = Arguments { global: Global::default(), command: Command::Serve(serve::Arguments::in_lambda()) };
+        return start(arguments, environment);
+    }
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -168,6 +174,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    start(arguments, environment)
+}
+
+fn start(arguments: Arguments, environment: Environment) -> ExitCode {
     let global = &arguments.global;
     let terminal = Terminal::new(terminal::Options {
         output: global.output,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use streamify_backend::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig, Secret};
 use tokio::net::TcpListener;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, functions};
 use crate::failure::{Failure, Kind, Result};
 use crate::settings::Settings;
 
@@ -31,12 +31,27 @@ pub(super) struct Arguments {
     /// Run nothing, and ask the server that runs here whether it is ready: a container's health check
     #[arg(long, conflicts_with = "metrics_listen")]
     check: bool,
+    /// Run as the function of AWS Lambda that STREAMIFY_LAMBDA names; what this program does when Lambda starts it
+    /// without arguments
+    #[arg(long, conflicts_with_all = ["page", "listen", "metrics_listen", "check"])]
+    lambda: bool,
+}
+
+impl Arguments {
+    /// `serve --lambda`.
+    pub(super) fn in_lambda() -> Self {
+        Self { page: false, listen: None, metrics_listen: None, check: false, lambda: true }
+    }
 }
 
 /// How long an answer to `--check` may take: less than a health check's usual time-out.
 const ANSWER: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    if arguments.lambda {
+        // Boxed: clients of AWS would make the frame of every other way large.
+        return Box::pin(functions::run(context)).await;
+    }
     let settings = context.settings()?;
     let usual = if arguments.page { settings.server.page_listen } else { settings.server.listen };
     let address = arguments.listen.unwrap_or(usual);
@@ -88,7 +103,7 @@ async fn check(listens: SocketAddr, path: &str) -> Result<()> {
     Err(Failure::failed(format!("{url} is not ready: it answers {status}")).cause(text))
 }
 
-fn served(result: std::result::Result<(), streamify_backend::Error>) -> Result<()> {
+pub(super) fn served(result: std::result::Result<(), streamify_backend::Error>) -> Result<()> {
     result.map_err(|error| Failure::failed("the server can't run").because(&error))
 }
 
@@ -102,7 +117,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
-fn config(settings: &Settings) -> Result<Config> {
+pub(super) fn config(settings: &Settings) -> Result<Config> {
     let missing = |variable: &str, form: &str| {
         Failure::usage(format!("{variable} is not set")).hint(format!("Set it to {form}."))
     };
@@ -151,7 +166,7 @@ fn check_url(url: Secret) -> Result<Secret> {
 }
 
 /// Logs go to standard error, as text for people or as JSON for collectors.
-fn start_log(settings: &Settings) -> Result<()> {
+pub(super) fn start_log(settings: &Settings) -> Result<()> {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_new(&settings.server.log).map_err(|error| {
         Failure::usage("the variable STREAMIFY_LOG is not valid").because(&error).hint("Such as: info,sqlx=warn")

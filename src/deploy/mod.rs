@@ -6,6 +6,7 @@
 mod cloud;
 mod difference;
 mod exec;
+pub mod lambda;
 mod lock;
 mod logs;
 mod normal;

@@ -260,9 +260,10 @@ impl Plan {
     }
 }
 
-/// `family:revision` of an ARN.
+/// `family:revision` of an ARN, and of a function's version `function:version`.
 pub(super) fn revision_name(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
+    let last = arn.rsplit('/').next().unwrap_or(arn);
+    last.split_once(":function:").map_or(last, |(_, name)| name)
 }
 
 /// Groups services by how far they are from those that depend on nothing; who waits for each other was refused before.

@@ -128,7 +128,7 @@ async fn take_back(run: &mut Run<'_>) -> Result<bool> {
 }
 
 /// The deploy to come back to. None: it is what runs.
-fn choose<'a>(
+pub(super) fn choose<'a>(
     history: &'a [Record],
     live: &BTreeMap<String, Live>,
     to: Option<u64>,

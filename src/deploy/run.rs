@@ -10,13 +10,13 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::Person;
 use super::cloud::Cloud;
 use super::lock::{Lease, Owner};
 use super::plan::{Live, Plan, revision_name};
 use super::record::{Deployed, Ending, Record, StageTime, Table};
 use super::story::Story;
 use super::watch::{self, Baseline, End, Subject, Verdict, Watch};
+use super::{Person, lambda};
 use crate::failure::{Failure, Kind, Result};
 use crate::outputs::{Outputs, ServiceOutputs};
 use crate::report::Report;
@@ -72,6 +72,7 @@ pub(super) struct Run<'a> {
     pub(super) ground: &'a Ground<'a>,
     pub(super) table: Table,
     pub(super) plan: Option<Plan>,
+    pub(super) functions: Option<lambda::Plan>,
     pub(super) record: Option<Record>,
     lease: Option<Lease>,
     times: Vec<StageTime>,
@@ -82,7 +83,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(ground: &'a Ground<'a>) -> Self {
         let table = Table::new(&ground.cloud, &ground.outputs.deploys_table, &ground.environment.name);
-        Self { ground, table, plan: None, record: None, lease: None, times: Vec::new(), stage: None }
+        Self { ground, table, plan: None, functions: None, record: None, lease: None, times: Vec::new(), stage: None }
     }
 
     pub(super) fn outputs(&self, service: &str) -> Result<&'a ServiceOutputs> {
@@ -325,6 +326,7 @@ impl<'a> Run<'a> {
         Story {
             environment: self.ground.environment.name.clone(),
             plan: self.plan,
+            functions: self.functions,
             record: self.record,
             requests: self.ground.cloud.requests(),
             failure: result.err(),

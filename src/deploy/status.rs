@@ -121,7 +121,7 @@ async fn one(ground: &Ground<'_>, name: &str, service: &Service) -> Result<Servi
     })
 }
 
-async fn alarms(ground: &Ground<'_>) -> Result<BTreeMap<String, String>> {
+pub(super) async fn alarms(ground: &Ground<'_>) -> Result<BTreeMap<String, String>> {
     let names = &ground.environment.deploy.alarms;
     if names.is_empty() {
         return Ok(BTreeMap::new());

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::plan::Plan;
+use super::lambda;
+use super::plan::{Plan, Step};
 use super::record::{Ending, Record};
 use crate::failure::Failure;
 
@@ -14,6 +15,9 @@ pub struct Story {
     pub environment: String,
     /// None: it ended before it could be planned.
     pub plan: Option<Plan>,
+    /// The same for an environment of functions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub functions: Option<lambda::Plan>,
     /// None: nothing was to be done, or it ended before anything was.
     pub record: Option<Record>,
     /// Requests to AWS, tries that failed among them.
@@ -39,6 +43,18 @@ impl Story {
                 format!("{name}: deploy {} {}{took}", record.number, record.ending.words())
             }
         }
+    }
+
+    /// The steps of whichever plan there is, in their order.
+    pub fn steps(&self) -> Vec<Step> {
+        let of_services = self.plan.as_ref().map(Plan::steps);
+        of_services.or_else(|| self.functions.as_ref().map(lambda::Plan::steps)).unwrap_or_default()
+    }
+
+    /// The plan as a person reads it, where anything was to be done.
+    fn plan_text(&self) -> Option<String> {
+        let of_services = self.plan.as_ref().filter(|plan| !plan.is_empty()).map(Plan::text);
+        of_services.or_else(|| self.functions.as_ref().filter(|plan| !plan.is_empty()).map(lambda::Plan::text))
     }
 
     /// The differences, the stages and the result, for `$GITHUB_STEP_SUMMARY`.
@@ -76,8 +92,7 @@ impl Story {
                 text.push('\n');
             }
         }
-        if let Some(plan) = self.plan.as_ref().filter(|plan| !plan.is_empty()) {
-            let lines = plan.text();
+        if let Some(lines) = self.plan_text() {
             // GitHub colours lines by their first character.
             let lines = lines.lines().map(|line| line.trim_start().replacen("~ ", "! ", 1));
             let _ = writeln!(text, "<details><summary>What changed</summary>\n\n```diff");

@@ -37,6 +37,22 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "DATABASE_URL", meaning: "postgres://user:password@host:port/database" },
     Variable { name: "KAFKA_BROKERS", meaning: "host:port, several separated by commas" },
     Variable { name: "JWT_KEYS", meaning: "signing keys as id:secret, separated by commas; the first one signs" },
+    Variable {
+        name: "STREAMIFY_LAMBDA",
+        meaning: "which function of AWS Lambda `serve --lambda` is: http, websocket or events [http]",
+    },
+    Variable {
+        name: "STREAMIFY_SECRET_…",
+        meaning: "in AWS Lambda: where the value of the variable … is, as a parameter's path or the ARN of a secret, with :KEY one key of it",
+    },
+    Variable {
+        name: "STREAMIFY_CONNECTIONS_TABLE",
+        meaning: "in AWS Lambda: the DynamoDB table of the WebSocket API's connections",
+    },
+    Variable {
+        name: "STREAMIFY_WEBSOCKET_ENDPOINT",
+        meaning: "in AWS Lambda: where connections are written to, as https://ID.execute-api.REGION.amazonaws.com/STAGE; else where they were opened",
+    },
     Variable { name: "JAVA_HOME", meaning: "the Java that runs the local broker" },
     Variable {
         name: "KAFKA_HOME",
@@ -120,6 +136,14 @@ impl Environment {
     /// A variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The same with these variables, over those of the same names.
+    #[must_use]
+    pub fn with(&self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut all = self.0.clone();
+        all.extend(variables);
+        Self(all)
     }
 
     /// Every variable that is set, for texts that name variables of the user's own, such as Compose files.

@@ -8,4 +8,4 @@ mod race;
 mod real;
 mod way;
 mod workflow;
-mod world;
+pub mod world;

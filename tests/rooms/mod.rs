@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and what it may use besides itself; `cli` may use every room.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("failure", &[]),
     ("report", &[]),
     ("tty", &["failure"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("migrate", &["failure", "report", "settings"]),
     ("image", &["failure", "report", "settings"]),
     ("kafka", &["failure", "report", "settings"]),
+    ("lambda", &["aws", "failure", "secrets", "settings"]),
     ("deploy", &["aws", "failure", "outputs", "report", "secrets", "settings", "tty"]),
 ];
 

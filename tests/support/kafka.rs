@@ -136,12 +136,17 @@ impl Broker {
     /// Makes a topic of one's own; gives its name.
     pub fn make_topic(&self, partitions: i32) -> String {
         let name = topic();
+        self.make_topic_named(&name, partitions);
+        name
+    }
+
+    /// Makes a topic of this name.
+    pub fn make_topic_named(&self, name: &str, partitions: i32) {
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", self.address()).create().unwrap();
-        let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let options = AdminOptions::new();
         let made = block_on(admin.create_topics([&topic], &options));
         assert!(made.unwrap()[0].is_ok());
-        name
     }
 
     /// Writes messages (key, value, milliseconds since 1970) to a topic, and waits until the broker has them.

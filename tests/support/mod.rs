@@ -7,5 +7,6 @@ pub mod ecs;
 pub mod feed;
 pub mod ground;
 pub mod kafka;
+pub mod lambda;
 pub mod postgres;
 pub mod process;

@@ -65,7 +65,8 @@ impl Database {
         closed.await;
     }
 
-    fn put_back_all(&self) {
+    /// Gives all that is at hand back to the pool, which finds out by itself which of them are still good.
+    pub(crate) fn put_back_all(&self) {
         let connections = std::mem::take(&mut self.kept().connections);
         // Outside of the lock: each starts a task that asks the server.
         drop(connections);

@@ -1,11 +1,13 @@
 //! The video app's backend: HTTP API, events and page server.
 //!
 //! Its door: [`serve`] and [`serve_page`] with what they have to be told ([`Config`], [`PageConfig`]), the schema's
-//! [`MIGRATOR`], the API's description ([`openapi`], [`PUBLIC_ROUTES`]), and the events' [`Envelope`] and [`TOPIC`]. It knows nothing of the command-line tool.
+//! [`MIGRATOR`], the API's description ([`openapi`], [`PUBLIC_ROUTES`]), the events' [`Envelope`] and [`TOPIC`], and
+//! [`lambda`], the same as functions. It knows nothing of the command-line tool.
 
 mod config;
 mod database;
 mod http;
+pub mod lambda;
 mod modules;
 mod page;
 mod secret;
@@ -17,7 +19,7 @@ pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
 pub use http::openapi;
 pub use modules::auth::PUBLIC_ROUTES;
 pub use modules::events::{Envelope, SCHEMA_VERSION};
-pub use page::serve_page;
+pub use page::{PageFile, page_files, serve_page};
 pub use secret::Secret;
 pub use serve::{Error, serve};
 

@@ -33,6 +33,41 @@ const WITHOUT_PAGE: &str = include_str!("without_page.html");
 /// How long requests in flight have after the shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// A file of the page, for places that serve files as they are.
+#[derive(Clone, Debug)]
+pub struct PageFile {
+    /// Its path, without a slash before it.
+    pub name: String,
+    pub data: Cow<'static, [u8]>,
+    pub content_type: &'static str,
+    pub cache_control: &'static str,
+}
+
+/// The files of the page in their order by name, without their compressed twins: places that serve files as they are
+/// compress by themselves. `/config.json` is not among them, since it depends on where the API is.
+pub fn page_files() -> Vec<PageFile> {
+    let names = Files::iter().filter(|name| !is_twin(name));
+    let mut files: Vec<PageFile> = names
+        .filter_map(|name| {
+            let data = Files::get(&name)?.data;
+            let (content_type, cache_control) = (content_type(&name), cache_control(&name));
+            Some(PageFile { content_type, cache_control, name: name.into_owned(), data })
+        })
+        .collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+/// Compressed twins are an encoding of a file, not files of their own.
+fn is_twin(name: &str) -> bool {
+    matches!(name.rsplit('.').next(), Some("br" | "gz"))
+}
+
+/// Names of what lies in `_nuxt` change with what is in them.
+fn cache_control(name: &str) -> &'static str {
+    if name.starts_with("_nuxt/") { "public, max-age=31536000, immutable" } else { "no-cache" }
+}
+
 #[derive(Clone)]
 struct Page {
     policy: HeaderValue,
@@ -123,8 +158,7 @@ async fn file(Extract(page): Extract<Page>, method: Method, uri: Uri, headers: H
 
 fn find(path: &str, headers: &HeaderMap) -> Response {
     let name = path.trim_start_matches('/');
-    // Compressed twins are an encoding of a file, not files of their own.
-    let is_twin = matches!(name.rsplit('.').next(), Some("br" | "gz"));
+    let is_twin = is_twin(name);
     let found = [name.to_owned(), format!("{}index.html", with_slash(name))]
         .into_iter()
         .filter(|name| !name.is_empty() && !is_twin)
@@ -166,7 +200,7 @@ fn respond(file: &EmbeddedFile, name: &str, headers: &HeaderMap) -> Response {
     // Encodings of one file are different representations (RFC 9110, section 8.8.3.3).
     tag.push_str(twin.as_ref().map_or("", |(encoding, _)| encoding));
     tag.push('"');
-    let cache = if name.starts_with("_nuxt/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = cache_control(name);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut response = if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
         StatusCode::NOT_MODIFIED.into_response()

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,8 @@ pub enum Error {
     Passwords(String),
     #[error("{0}")]
     Setting(String),
+    #[error("AWS Lambda's runtime: {0}")]
+    Lambda(String),
     #[error("can't serve: {0}")]
     Serve(#[from] std::io::Error),
 }
@@ -65,24 +68,11 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         // A ping before every use costs a round trip; a broken connection is replaced at its first error.
         .test_before_acquire(false)
         .connect_lazy_with(options);
-    let tokens = Tokens::new(&config.jwt).ok_or(Error::NoKey)?;
-    let passwords = Passwords::new().map_err(Error::Passwords)?;
-    let limits = RateLimits::new(config.logins_per_minute);
     // The events end after the requests: what those write is still to be sent.
     let events_shutdown = CancellationToken::new();
     let (events, running) = Events::start(&config, &events_shutdown).map_err(Error::Database)?;
     let grace = config.shutdown_grace;
-    let state = State::new(Inner {
-        database: Database::new(pool),
-        config,
-        tokens,
-        passwords,
-        limits,
-        events,
-        videos: videos::Turns::default(),
-        is_migrated: AtomicBool::new(false),
-    });
-
+    let state = state(config, pool, events)?;
     let router = http::router(state.clone())?;
     let kept = tokio::spawn(http::metrics::keep(metrics.clone(), shutdown.clone()));
     let metrics_server = listeners.metrics.map(|listener| {
@@ -104,6 +94,23 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         tracing::warn!("connections to PostgreSQL were still in use at the end");
     }
     served.map_err(Error::Serve)
+}
+
+/// What every handler reaches, however the app is run.
+pub(crate) fn state(config: Config, pool: PgPool, events: Events) -> Result<State, Error> {
+    let tokens = Tokens::new(&config.jwt).ok_or(Error::NoKey)?;
+    let passwords = Passwords::new().map_err(Error::Passwords)?;
+    let limits = RateLimits::new(config.logins_per_minute);
+    Ok(State::new(Inner {
+        database: Database::new(pool),
+        config,
+        tokens,
+        passwords,
+        limits,
+        events,
+        videos: videos::Turns::default(),
+        is_migrated: AtomicBool::new(false),
+    }))
 }
 
 /// Serves until `shutdown`, and then what is in flight for at most `grace`.

@@ -159,6 +159,20 @@ describe('EventConnection', () => {
     expect(world.sockets).toHaveLength(3)
   })
 
+  it('knows a refused token by a message where the code of a closure says nothing', async () => {
+    const world = await connected({ token: async refused => (refused ? 'fresh' : 'stale') })
+    world.last().say({ type: 'closing', code: 4401, reason: 'the token has expired' })
+    world.last().end(1000)
+    await settle()
+    expect(world.refused).toEqual([null, 'stale'])
+    world.last().accept()
+    expect(world.last().sent).toMatchObject([{ token: 'fresh' }])
+    world.last().say({ type: 'closing', code: 1008, reason: 'text messages only' })
+    world.last().end(1000)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(world.refused.at(-1)).toBeNull()
+  })
+
   it('shows a fresh token before the old one ends, once', async () => {
     const world = await connected()
     world.connection.renew('token')

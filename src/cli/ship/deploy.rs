@@ -4,6 +4,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::super::{Context, Outcome};
 use super::docker_host::{self, Wish};
+use super::lambda;
 use super::{Place, Session, Watching, tell};
 use crate::deploy::{self, Checks, Images, Plan, Wishes};
 use crate::failure::{Failure, Result};
@@ -20,6 +21,9 @@ use crate::verify::{Check, Subject, Verdict, verify};
 /// migration has ended well; nothing is called a success but ECS's own word on our revision. A deploy that was cut
 /// short is finished by the next one.
 ///
+/// To functions of AWS Lambda: the program is uploaded, published as a version, migrated and started by it, and the
+/// alias shifted to it in parts, watched by alarms and errors, and taken back by them. Then the page goes to its bucket.
+///
 /// On a Docker host (`local`): images are built or pulled, jobs run, and then container after container of the Compose
 /// file is replaced behind its health check. The old ones are kept until all of it is good, and come back when it is not.
 #[derive(clap::Args, Debug)]
@@ -32,20 +36,20 @@ use crate::verify::{Check, Subject, Verdict, verify};
                         8 stopped")]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
     #[command(flatten)]
-    choice: Choice,
+    pub(super) choice: Choice,
     #[command(flatten)]
-    watching: Watching,
+    pub(super) watching: Watching,
     /// Show what would change, and change nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Without the checks of `streamify verify`
     #[arg(long)]
     skip_verify: bool,
     /// Take the lock away from whoever holds it
     #[arg(long)]
-    break_lock: bool,
+    pub(super) break_lock: bool,
     /// On a Docker host: build images before
     #[arg(long)]
     build: bool,
@@ -62,10 +66,10 @@ pub(super) struct Choice {
     keep_images: bool,
     /// What takes a rollout back: failure, alarm, timeout [default: the environment's, or failure,alarm]
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', hide_possible_values = true)]
-    rollback_on: Option<Vec<RollbackOn>>,
+    pub(super) rollback_on: Option<Vec<RollbackOn>>,
     /// Without the migration
     #[arg(long)]
-    skip_migration: bool,
+    pub(super) skip_migration: bool,
 }
 
 fn image(text: &str) -> std::result::Result<(String, String), String> {
@@ -123,6 +127,23 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    fn refuse_what_functions_have_not(&self) -> Result<()> {
+        let given = [
+            (!self.choice.images.is_empty(), "--image"),
+            (self.choice.keep_images, "--keep-images"),
+            (self.watching.detach, "--detach"),
+            (self.build, "--build"),
+        ];
+        match given.iter().find(|(is_given, _)| *is_given) {
+            None => Ok(()),
+            Some((_, flag)) => {
+                Err(Failure::usage(format!("{flag} is not for functions of AWS Lambda")).hint("Leave it out."))
+            }
+        }
+    }
+}
+
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let settings = context.settings()?;
     let environment = settings.ship.environment(&arguments.place.environment, &settings.name)?;
@@ -135,6 +156,10 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
             timeout: arguments.watching.timeout,
         };
         return docker_host::deploy(&environment, &wish, context).await;
+    }
+    if environment.target == Target::Lambda {
+        arguments.refuse_what_functions_have_not()?;
+        return Box::pin(lambda::deploy(arguments, context)).await;
     }
     if arguments.build {
         return Err(Failure::usage("--build is for environments on a Docker host")
@@ -165,7 +190,7 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
     tell(&story, context)
 }
 
-async fn break_lock(session: &Session, context: &Context) -> Result<()> {
+pub(super) async fn break_lock(session: &Session, context: &Context) -> Result<()> {
     let table = session.table();
     let Some(holder) = table.holder().await? else { return Ok(()) };
     let name = &session.environment.name;
@@ -181,6 +206,11 @@ pub(super) fn shown(paint: Paint, plan: &Plan) -> String {
     if plan.is_empty() {
         return format!("{}: nothing to do", plan.environment);
     }
+    coloured(paint, &plan.text())
+}
+
+/// A plan's text with a colour for each sort of line.
+pub(super) fn coloured(paint: Paint, text: &str) -> String {
     let coloured = |line: &str| match line.trim_start().chars().next() {
         Some('+') => paint.good(line),
         Some('-') => paint.bad(line),
@@ -188,7 +218,7 @@ pub(super) fn shown(paint: Paint, plan: &Plan) -> String {
         _ if !line.starts_with(' ') && line.ends_with(')') => paint.strong(line),
         _ => line.to_owned(),
     };
-    plan.text().lines().map(coloured).collect::<Vec<_>>().join("\n")
+    text.lines().map(coloured).collect::<Vec<_>>().join("\n")
 }
 
 /// Builds and pushes what is not given.

@@ -1,6 +1,6 @@
 use super::super::{Context, Outcome};
 use super::deploy::{Building, Choice, NoChecks, shown};
-use super::{Place, Session, Watching};
+use super::{Place, Session, Watching, lambda};
 use crate::deploy;
 use crate::failure::Result;
 
@@ -25,6 +25,9 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    if arguments.place.is_lambda(context)? {
+        return lambda::diff(&arguments.place, arguments.exit_code, context).await;
+    }
     let session = Session::enter(&arguments.place, context).await?;
     let ground = session.ground(&Watching::NONE, context);
     let mut wishes = arguments.choice.wishes(&session, context)?;

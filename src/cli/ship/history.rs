@@ -20,7 +20,7 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
     if arguments.place.on_docker(context)?.is_some() {
         return docker_host::history(arguments.limit, context);
     }
-    let session = Session::enter(&arguments.place, context).await?;
+    let session = Session::on_aws(&arguments.place, context).await?;
     let records = session.table().newest(arguments.limit).await?;
     context.terminal.result(|paint| text(paint, &records, &session.environment.name), &records)?;
     Ok(Outcome::Done)

@@ -5,6 +5,7 @@ pub(super) mod diff;
 mod docker_host;
 pub(super) mod exec;
 pub(super) mod history;
+mod lambda;
 pub(super) mod logs;
 mod pipeline;
 pub(super) mod restart;
@@ -79,6 +80,12 @@ pub(super) struct Session {
 }
 
 impl Place {
+    /// Whether the environment is functions.
+    fn is_lambda(&self, context: &Context) -> Result<bool> {
+        let settings = context.settings()?;
+        Ok(settings.ship.environment(&self.environment, &settings.name)?.target == Target::Lambda)
+    }
+
     /// The environment, where it is on a Docker host.
     fn on_docker(&self, context: &Context) -> Result<Option<EnvironmentSettings>> {
         let settings = context.settings()?;
@@ -91,8 +98,14 @@ impl Session {
     /// The environment by its name; only those on Fargate have a session.
     pub(super) async fn enter(place: &Place, context: &Context) -> Result<Self> {
         let settings = context.settings()?;
+        on_fargate(&settings.ship.environment(&place.environment, &settings.name)?)?;
+        Self::on_aws(place, context).await
+    }
+
+    /// The environment by its name, whether its services or functions run in AWS.
+    pub(super) async fn on_aws(place: &Place, context: &Context) -> Result<Self> {
+        let settings = context.settings()?;
         let environment = settings.ship.environment(&place.environment, &settings.name)?;
-        on_fargate(&environment)?;
         let outputs = Outputs::load(&environment, &settings.directory, place.outputs.as_deref()).await?;
         let aws = Aws::connect(&environment, &context.environment).await?;
         let variables = &context.environment;
@@ -148,10 +161,8 @@ fn on_fargate(environment: &EnvironmentSettings) -> Result<()> {
         Target::Fargate => Ok(()),
         Target::Docker => Err(Failure::usage(format!("`{name}` runs on a Docker host, and this is for ECS"))
             .hint("`streamify dev` works with what runs on a Docker host; deploy, rollback and history do as well.")),
-        Target::Lambda => {
-            Err(Failure::usage(format!("`{name}` runs on AWS Lambda, and only fargate is supported here"))
-                .hint("infra/serverless deploys it."))
-        }
+        Target::Lambda => Err(Failure::usage(format!("`{name}` runs on AWS Lambda, and this is for ECS"))
+            .hint("deploy, diff, rollback, history and status work with functions as well.")),
     }
 }
 
@@ -220,10 +231,7 @@ fn json_of(story: &Story) -> Result<Value> {
     let failed = |error: serde_json::Error| Failure::failed("can't write the result as JSON").because(&error);
     let mut value = serde_json::to_value(story).map_err(failed)?;
     value["changed"] = story.has_changed().into();
-    value["steps"] = match &story.plan {
-        Some(plan) => serde_json::to_value(plan.steps()).map_err(failed)?,
-        None => json!([]),
-    };
+    value["steps"] = serde_json::to_value(story.steps()).map_err(failed)?;
     value["failure"] = match &story.failure {
         Some(failure) => json!({
             "kind": failure.kind.word(), "message": failure.message, "causes": failure.causes,

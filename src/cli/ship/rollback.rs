@@ -30,10 +30,20 @@ pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Res
         }
         return docker_host::rollback(&environment, arguments.watching.timeout, context).await;
     }
-    let session = Session::enter(&arguments.place, context).await?;
+    let is_lambda = arguments.place.is_lambda(context)?;
+    let session = if is_lambda {
+        Session::on_aws(&arguments.place, context).await?
+    } else {
+        Session::enter(&arguments.place, context).await?
+    };
     let mut watching = arguments.watching.clone();
     // Whoever deployed sees the rollback a moment later, and gives the lock back.
     watching.wait = watching.wait.or(Some(2));
     let ground = session.ground(&watching, context);
-    tell(&deploy::rollback(&ground, arguments.to).await, context)
+    let story = if is_lambda {
+        deploy::lambda::rollback(&ground, arguments.to).await
+    } else {
+        deploy::rollback(&ground, arguments.to).await
+    };
+    tell(&story, context)
 }

@@ -1,5 +1,5 @@
 use super::super::{Context, Outcome};
-use super::{Place, Session, Watching};
+use super::{Place, Session, Watching, lambda};
 use crate::deploy::{self, Ending, ServiceStatus, Status};
 use crate::failure::Result;
 use crate::terminal::{Paint, Table};
@@ -14,6 +14,9 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(in crate::cli) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
+    if arguments.place.is_lambda(context)? {
+        return Box::pin(lambda::status(&arguments.place, context)).await;
+    }
     let session = Session::enter(&arguments.place, context).await?;
     let ground = session.ground(&Watching::NONE, context);
     let status = Box::pin(deploy::status(&ground)).await?;

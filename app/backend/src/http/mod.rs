@@ -69,7 +69,7 @@ async fn socket(Extract(state): Extract<State>, headers: HeaderMap, upgrade: Upg
 }
 
 /// Browsers say which page opens a socket, and don't hold it to CORS: a strange page is refused here.
-fn is_allowed_origin(headers: &HeaderMap, allowed: &[String]) -> bool {
+pub(crate) fn is_allowed_origin(headers: &HeaderMap, allowed: &[String]) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = text(header::ORIGIN) else { return !headers.contains_key(header::ORIGIN) };
     let own_host = || origin.split_once("://").map(|(_, host)| host) == text(header::HOST);

@@ -1,4 +1,8 @@
-interface PageSettings { apiBase: string }
+interface PageSettings {
+  apiBase: string
+  /** Where the WebSocket is, if it is not at the API. */
+  websocketUrl?: string
+}
 
 let settings: PageSettings | null = null
 
@@ -10,9 +14,13 @@ export async function loadSettings(): Promise<void> {
   }
   const response = await fetch('/config.json', { cache: 'no-store' })
   if (!response.ok) throw new Error(`/config.json: the server answered ${response.status}`)
-  const { api_base: apiBase } = await response.json() as { api_base?: unknown }
+  const { api_base: apiBase, websocket_url: websocketUrl }
+    = await response.json() as { api_base?: unknown, websocket_url?: unknown }
   if (typeof apiBase !== 'string') throw new Error('/config.json has no api_base')
-  settings = { apiBase: apiBase.replace(/\/+$/, '') }
+  settings = {
+    apiBase: apiBase.replace(/\/+$/, ''),
+    websocketUrl: typeof websocketUrl === 'string' ? websocketUrl : undefined,
+  }
 }
 
 /** The address of a path of the API. */
@@ -23,5 +31,5 @@ export function apiAddress(path: string): string {
 
 /** The address of the WebSocket. */
 export function eventsAddress(): string {
-  return apiAddress('/ws').replace(/^http/, 'ws')
+  return settings?.websocketUrl ?? apiAddress('/ws').replace(/^http/, 'ws')
 }

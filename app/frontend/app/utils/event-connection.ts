@@ -119,6 +119,7 @@ export class EventConnection {
   private listen(socket: Socket, token: string): void {
     const { memory } = this.options
     const resumesFrom = memory.last
+    let refused = false
     this.socket = socket
     this.timer = setTimeout(() => this.tryLater(), readyWithinMilliseconds)
     socket.onopen = () => socket.send(JSON.stringify({ type: 'auth', token, last_event_id: resumesFrom }))
@@ -130,11 +131,14 @@ export class EventConnection {
         memory.loseThePlace()
         this.options.onGap()
       }
+      // A server that can't choose the code that it closes with says it before.
+      else if (frame.type === 'closing' && 'code' in frame && frame.code === tokenRefused) refused = true
       else if (isVideoCreated(frame) && memory.remember(frame.id)) this.options.onEvent(frame)
     }
     socket.onclose = ({ code }) => {
-      if (code === tokenRefused) this.refused = this.token ?? token
-      this.tryLater(code === tokenRefused)
+      refused ||= code === tokenRefused
+      if (refused) this.refused = this.token ?? token
+      this.tryLater(refused)
     }
   }
 

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::hub::Chunk;
 
 /// The most bytes of a client's message: a token and an id.
-const LARGEST_MESSAGE: usize = 8 * 1024;
+pub(crate) const LARGEST_MESSAGE: usize = 8 * 1024;
 /// Each socket holds a read buffer of this size; clients say little.
 const READ_BUFFER: usize = 1024;
 
@@ -46,6 +46,17 @@ pub(super) fn text_frame(text: &str) -> Bytes {
     // Writing to memory can't fail.
     let _ = frame.format(&mut bytes);
     bytes.into()
+}
+
+/// The text of a message that [`text_frame`] has made.
+pub(super) fn text_of(frame: &[u8]) -> Option<&str> {
+    // The length is in the second byte, or announced there to be in the next two or eight (RFC 6455, section 5.2).
+    let head = match frame.get(1)? & 0x7f {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    std::str::from_utf8(frame.get(head..)?).ok()
 }
 
 /// What the protocol's library reads from and writes to.

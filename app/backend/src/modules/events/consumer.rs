@@ -251,11 +251,38 @@ pub(super) fn replay(
     most: usize,
     limit: Duration,
 ) -> Result<Replay, KafkaError> {
-    let deadline = Instant::now() + limit;
+    replay_with(&client(kafka).create()?, &kafka.topic, last, since, until, most, limit)
+}
+
+/// The same until where the topic ends now, for who follows it in no other way.
+pub(super) fn missed(
+    kafka: &KafkaConfig,
+    last: uuid::Uuid,
+    since: i64,
+    most: usize,
+    limit: Duration,
+) -> Result<Replay, KafkaError> {
     let consumer: BaseConsumer = client(kafka).create()?;
+    let mut until = HashMap::new();
+    for partition in partitions(&consumer, &kafka.topic)? {
+        until.insert(partition, consumer.fetch_watermarks(&kafka.topic, partition, ANSWER)?.1);
+    }
+    replay_with(&consumer, &kafka.topic, last, since, &until, most, limit)
+}
+
+fn replay_with(
+    consumer: &BaseConsumer,
+    topic: &str,
+    last: uuid::Uuid,
+    since: i64,
+    until: &HashMap<i32, i64>,
+    most: usize,
+    limit: Duration,
+) -> Result<Replay, KafkaError> {
+    let deadline = Instant::now() + limit;
     let partitions: Vec<i32> = until.keys().copied().collect();
     let mut next = HashMap::new();
-    for (partition, from) in offsets_at(&consumer, &kafka.topic, &partitions, since)? {
+    for (partition, from) in offsets_at(consumer, topic, &partitions, since)? {
         if until.get(&partition).is_some_and(|until| from < *until) {
             next.insert(partition, from);
         }
@@ -263,7 +290,7 @@ pub(super) fn replay(
     if next.is_empty() {
         return Ok(Replay::Gone);
     }
-    assign(&consumer, &kafka.topic, &next)?;
+    assign(consumer, topic, &next)?;
     let mut entries: Vec<Arc<Entry>> = Vec::new();
     while next.iter().any(|(partition, next)| until.get(partition) > Some(next)) {
         if entries.len() > most || Instant::now() > deadline {

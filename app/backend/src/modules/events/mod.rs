@@ -3,6 +3,7 @@
 //! ([`announcer`], [`connection`], [`socket`]).
 
 mod announcer;
+mod catch_up;
 mod connection;
 mod consumer;
 mod envelope;
@@ -14,6 +15,7 @@ pub(crate) mod socket;
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -27,9 +29,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, KafkaConfig};
 
 use announcer::Clients;
+pub(crate) use connection::LARGEST_MESSAGE;
 pub use envelope::{Envelope, NewEvent, SCHEMA_VERSION};
 pub(crate) use handshake::Upgrade;
 use hub::Hub;
+pub(crate) use relay::Outlet;
 pub(crate) use socket::Session;
 
 /// How many clients that come back after a long time are served from Kafka at once.
@@ -45,6 +49,10 @@ pub(crate) struct Events {
     sockets: TaskTracker,
     shutdown: CancellationToken,
     probe: Arc<tokio::sync::Mutex<Option<Arc<BaseConsumer>>>>,
+    /// Whether this process reads the topic itself.
+    follows: bool,
+    /// Whether a request wrote events since somebody last asked.
+    owes: Arc<AtomicBool>,
 }
 
 /// A client's settings: the app's own, and over them those that the configuration gives.
@@ -74,15 +82,7 @@ impl Events {
     /// # Errors
     /// A database address that can't be read.
     pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> Result<(Self, Running), sqlx::Error> {
-        let events = Self {
-            hub: Arc::new(Hub::new()),
-            clients: Arc::default(),
-            kafka: Arc::new(config.kafka.clone()),
-            replays: Arc::new(Semaphore::new(REPLAYS)),
-            sockets: TaskTracker::new(),
-            shutdown: shutdown.clone(),
-            probe: Arc::default(),
-        };
+        let events = Self { shutdown: shutdown.clone(), follows: true, ..Self::at_rest(config) };
 
         let options = PgConnectOptions::from_str(config.database_url.expose())?
             .application_name("streamify-relay")
@@ -111,6 +111,38 @@ impl Events {
             .map_err(sqlx::Error::Io)?;
         let running = Running { relay, announcer, consumer, sockets: events.sockets.clone() };
         Ok((events, running))
+    }
+
+    /// Events without anything in the background: for a process that is frozen between two requests. What requests
+    /// write is published by an [`Outlet`].
+    pub(crate) fn at_rest(config: &Config) -> Self {
+        Self {
+            hub: Arc::new(Hub::new()),
+            clients: Arc::default(),
+            kafka: Arc::new(config.kafka.clone()),
+            replays: Arc::new(Semaphore::new(REPLAYS)),
+            sockets: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            probe: Arc::default(),
+            follows: false,
+            owes: Arc::default(),
+        }
+    }
+
+    /// Remembers that a request wrote events which are to be published.
+    pub(crate) fn owe(&self) {
+        self.owes.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request wrote events since this was last asked.
+    pub(crate) fn take_owed(&self) -> bool {
+        self.owes.swap(false, Ordering::Relaxed)
+    }
+
+    /// Makes the topic where it is missing, for at most `patience`; whether it is there.
+    pub(crate) async fn ensure_topic(&self, patience: Duration) -> bool {
+        let made = consumer::ensure_topic(&self.kafka, &self.shutdown);
+        tokio::time::timeout(patience, made).await.is_ok()
     }
 
     /// Answers a request for a WebSocket with one that follows the events; `verify` looks at tokens.
@@ -150,7 +182,7 @@ impl Events {
             },
         };
         tokio::task::spawn_blocking(ask).await.map_err(|error| error.to_string())??;
-        if self.hub.is_caught_up() { Ok(()) } else { Err("recent events are still being read".into()) }
+        if !self.follows || self.hub.is_caught_up() { Ok(()) } else { Err("recent events are still being read".into()) }
     }
 }
 

@@ -112,6 +112,37 @@ async fn work(pool: &PgPool, kafka: &KafkaConfig, wake: &Notify, shutdown: &Canc
     }
 }
 
+/// Publishes what is owed when it is asked to, for a process that is frozen between two requests and has nothing in
+/// the background.
+pub(crate) struct Outlet {
+    pool: PgPool,
+    kafka: KafkaConfig,
+    /// Kept between two drains: a producer costs a connection.
+    producer: tokio::sync::Mutex<Option<Sender>>,
+}
+
+impl Outlet {
+    /// Nothing is connected yet.
+    pub(crate) fn new(pool: PgPool, kafka: KafkaConfig) -> Self {
+        Self { pool, kafka, producer: tokio::sync::Mutex::default() }
+    }
+
+    /// Publishes until nothing is owed that nobody else publishes at this moment; tells how much that was.
+    ///
+    /// # Errors
+    /// `PostgreSQL` or Kafka are away: what was not published is owed still.
+    pub(crate) async fn drain(&self) -> Result<usize, PublishError> {
+        let mut producer = self.producer.lock().await;
+        let mut published = 0;
+        loop {
+            match publish(&self.pool, &self.kafka, &mut producer).await? {
+                0 => return Ok(published),
+                count => published += count,
+            }
+        }
+    }
+}
+
 /// Publishes until nothing is owed.
 async fn drain(pool: &PgPool, kafka: &KafkaConfig) {
     let mut producer = None;
@@ -126,7 +157,7 @@ async fn drain(pool: &PgPool, kafka: &KafkaConfig) {
 
 /// Why a batch was not published; all of it is owed still.
 #[derive(Debug, thiserror::Error)]
-enum PublishError {
+pub(crate) enum PublishError {
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),
     #[error("Kafka: {0}")]

@@ -37,14 +37,14 @@ const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a client may take to end its connection.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// The most events that are read from Kafka for one client that comes back.
-const REPLAY_EVENTS: usize = 10_000;
+pub(super) const REPLAY_EVENTS: usize = 10_000;
 /// How long reading them may take.
-const REPLAY_WAIT: Duration = Duration::from_secs(15);
+pub(super) const REPLAY_WAIT: Duration = Duration::from_secs(15);
 
-pub(super) const TOKEN_REFUSED: u16 = 4401;
+pub(crate) const TOKEN_REFUSED: u16 = 4401;
 pub(super) const TOO_SLOW: u16 = 4008;
 const GOING_AWAY: u16 = 1001;
-const POLICY: u16 = 1008;
+pub(crate) const POLICY: u16 = 1008;
 
 /// Who a token speaks for, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +205,8 @@ fn until(expires_at: OffsetDateTime) -> Instant {
     Instant::now() + Duration::try_from(left).unwrap_or_default()
 }
 
-fn parse(text: &str) -> Option<(String, Option<Uuid>)> {
+/// The token and the id of the event that was seen last; None for what is no `auth` message.
+pub(crate) fn parse(text: &str) -> Option<(String, Option<Uuid>)> {
     let FromClient::Auth { token, last_event_id } = serde_json::from_str(text).ok()?;
     Some((token, last_event_id))
 }
@@ -276,7 +277,7 @@ async fn begin(socket: &mut Socket, events: &Events, last: Option<Uuid>) -> Resu
 }
 
 /// The event's own time, in milliseconds since 1970; None for an id that holds no time.
-fn milliseconds(id: Uuid) -> Option<i64> {
+pub(super) fn milliseconds(id: Uuid) -> Option<i64> {
     let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
     i64::try_from(seconds).ok()?.checked_mul(1_000)?.checked_add(i64::from(nanoseconds / 1_000_000))
 }

@@ -71,7 +71,11 @@ pub(super) async fn create(state: &State, owner: Uuid, video: NewVideo, trace: T
             async move { add_each(&state.database, turn).await }
         }
     };
-    state.videos.creates.ask((), adding, LARGEST_TURN, work).await.unwrap_or_else(|| Err(gave_up()))
+    let added = state.videos.creates.ask((), adding, LARGEST_TURN, work).await.unwrap_or_else(|| Err(gave_up()));
+    if added.is_ok() {
+        state.events.owe();
+    }
+    added
 }
 
 /// Adds all of them in one transaction; where that fails, each in its own, so that none suffers for another.
