@@ -220,6 +220,7 @@ impl Aws {
             request = request.header(name, value);
         }
         Ok(async {
+            self.requests.add();
             let response = request.send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok(Reply { status, headers, body: response.bytes().await?.to_vec() })
