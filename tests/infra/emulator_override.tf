@@ -18,9 +18,12 @@ provider "aws" {
   access_key                  = "test"
   secret_key                  = "test"
   skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_region_validation      = true
-  s3_use_path_style           = true
+  # With an account the provider asks S3's control plane for tags, by a host name that no emulator on a loopback address has.
+  skip_requesting_account_id = true
+  allowed_account_ids        = null
+  skip_metadata_api_check    = true
+  skip_region_validation     = true
+  s3_use_path_style          = true
   # What an emulator lacks it answers with errors of a kind that is asked again and again.
   max_retries = 3
 }
