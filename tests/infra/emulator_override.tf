@@ -5,7 +5,8 @@
 # Where AWS is played is said by the environment, as to the AWS SDKs: AWS_ENDPOINT_URL for all services, and
 # AWS_ENDPOINT_URL_ECS or AWS_ENDPOINT_URL_ECR for one that something else plays. The roots ask: acm,
 # application auto scaling, cloudwatch, dynamodb, ec2, ecr, ecs, elbv2, iam, kafka, kms, logs, rds, route53, s3,
-# secretsmanager, servicediscovery, sns, ssm, sts and wafv2. moto plays them as scripts/aws-emulators.sh starts it.
+# secretsmanager, servicediscovery, sns, ssm, sts and wafv2. moto plays them as scripts/aws-emulators.sh starts it, but for
+# cloudwatch: the provider asks that in CBOR, which MiniStack answers where cbor2 is installed (AWS_ENDPOINT_URL_CLOUDWATCH).
 #
 # What an environment protects has to be let go of for a destroy: `protect = false` and
 # `database = { deletion_protection = false }` in a `.auto.tfvars.json` beside it.
