@@ -20,8 +20,8 @@ resource "aws_security_group" "this" {
   tags        = merge(var.tags, { Name = "${var.name}-load-balancer" })
 }
 
-# checkov:skip=CKV_AWS_260: it is the public entrance; port 80 answers with a redirect alone as soon as there is a domain
 resource "aws_vpc_security_group_ingress_rule" "this" {
+  # checkov:skip=CKV_AWS_260: it is the public entrance; port 80 answers with a redirect alone as soon as there is a domain
   for_each = { for pair in setproduct(keys(local.ports), sort(var.allowed_cidrs)) : "${pair[0]} ${pair[1]}" => pair }
 
   security_group_id = aws_security_group.this.id
@@ -36,6 +36,8 @@ resource "aws_vpc_security_group_ingress_rule" "this" {
 # What it may send to stands beside the services, one rule for each.
 
 resource "aws_lb" "this" {
+  # checkov:skip=CKV2_AWS_76: firewall.tf has AWSManagedRulesKnownBadInputsRuleSet; checkov does not unfold its dynamic rules
+  # checkov:skip=CKV2_AWS_28: the firewall is a choice of the environment; prod has it
   name               = local.name
   internal           = var.internal
   load_balancer_type = "application"

@@ -1,11 +1,9 @@
 data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  account   = data.aws_caller_identity.current.account_id
-  partition = data.aws_partition.current.partition
-  region    = data.aws_region.current.region
+  account = data.aws_caller_identity.current.account_id
+  region  = data.aws_region.current.region
 
   makes_key = var.kms_key == null
   kms_key   = local.makes_key ? one(module.key[*].arn) : var.kms_key

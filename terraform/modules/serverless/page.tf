@@ -2,6 +2,9 @@
 # own address, so that the browser asks nobody else.
 
 resource "aws_s3_bucket" "this" {
+  # checkov:skip=CKV2_AWS_6: it is below, for both buckets; checkov does not follow for_each
+  # checkov:skip=CKV2_AWS_61: the same
+  # checkov:skip=CKV_AWS_21: the same
   # checkov:skip=CKV_AWS_145: S3's own encryption: the page is public by CloudFront, and uploads are shown there
   # checkov:skip=CKV_AWS_18: CloudFront is the one reader, and requests are logged there by `access_log_bucket`
   # checkov:skip=CKV_AWS_144: the page can be built again at any time
@@ -139,6 +142,7 @@ locals {
 }
 
 resource "aws_cloudfront_distribution" "this" {
+  # checkov:skip=CKV2_AWS_32: each behavior has one; checkov does not unfold the dynamic ones
   # checkov:skip=CKV_AWS_174: with a domain TLS 1.2 is the oldest; CloudFront's own certificate lets nothing be chosen
   # checkov:skip=CKV2_AWS_42: the same
   # checkov:skip=CKV_AWS_68: `web_acl_arn` names a firewall; an environment without one is a choice of the root
