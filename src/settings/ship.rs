@@ -173,7 +173,7 @@ pub enum Store {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deploy {
-    /// How new tasks take over. Default: `rolling`.
+    /// How new tasks take over, or a function's new version. Default: `rolling`; for functions `canary`.
     pub strategy: Option<Strategy>,
     /// The least percentage of tasks that stay healthy meanwhile. Default: 100.
     pub minimum_healthy_percent: Option<u32>,

@@ -182,13 +182,15 @@ impl Function {
 
     /// Tells it to end, as Lambda does, and tells how long that takes.
     pub fn terminate(&self) -> Duration {
+        let pid = std::fs::read_to_string(&self.runtime.pid_file).unwrap();
+        let stat = format!("/proc/{}/stat", pid.trim());
+        let is_in = |state: &str| std::fs::read_to_string(&stat).map_or(state == ") Z ", |text| text.contains(state));
+        eventually("it stands still after its last answer", || is_in(") T "));
         let began = std::time::Instant::now();
         self.runtime.signal(Signal::SIGTERM);
         self.runtime.thaw();
-        let pid = std::fs::read_to_string(&self.runtime.pid_file).unwrap();
-        let state = format!("/proc/{}/stat", pid.trim());
         // Its keeper waits for it at the end of the test only.
-        eventually("it has ended", || std::fs::read_to_string(&state).map_or(true, |text| text.contains(") Z ")));
+        eventually("it has ended", || is_in(") Z "));
         began.elapsed()
     }
 

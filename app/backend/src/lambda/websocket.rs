@@ -29,8 +29,8 @@ const WRITE_WAIT: Duration = Duration::from_secs(5);
 #[serde(rename_all = "camelCase")]
 struct Event {
     request_context: RequestContext,
-    #[serde(default)]
-    headers: HashMap<String, String>,
+    /// Only of a connection that is being opened.
+    headers: Option<HashMap<String, String>>,
     body: Option<String>,
     #[serde(default)]
     is_base64_encoded: bool,
@@ -87,7 +87,7 @@ async fn take(app: &App, sockets: &dyn Sockets, payload: Value) -> Result<Value,
         stage: event.request_context.stage.clone(),
     };
     let status = match event.request_context.event_type {
-        EventType::Connect if !is_allowed(app, &event.headers) => 403,
+        EventType::Connect if !is_allowed(app, event.headers.as_ref()) => 403,
         EventType::Connect => {
             sockets.open(&address).await?;
             200
@@ -105,9 +105,10 @@ async fn take(app: &App, sockets: &dyn Sockets, payload: Value) -> Result<Value,
 }
 
 /// Whether the page that opens the connection is one that may, as on `/ws`.
-fn is_allowed(app: &App, headers: &HashMap<String, String>) -> bool {
+fn is_allowed(app: &App, headers: Option<&HashMap<String, String>>) -> bool {
     let headers: HeaderMap = headers
-        .iter()
+        .into_iter()
+        .flatten()
         .filter_map(|(name, value)| {
             Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
         })
