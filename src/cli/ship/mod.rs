@@ -93,7 +93,7 @@ impl Session {
         let settings = context.settings()?;
         let environment = settings.ship.environment(&place.environment, &settings.name)?;
         on_fargate(&environment)?;
-        let outputs = Outputs::load(&environment, &settings.directory, place.outputs.as_deref()).await?;
+        let outputs = Outputs::load(&environment, settings, place.outputs.as_deref()).await?;
         let aws = Aws::connect(&environment, &context.environment).await?;
         let variables = &context.environment;
         let lease = match variables.get("STREAMIFY_LEASE_SECONDS") {

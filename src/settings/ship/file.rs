@@ -118,13 +118,16 @@ pub struct Environment {
     pub registry: Option<String>,
     /// The folder of its Terraform root. Default: `terraform/environments/NAME`.
     pub terraform: Option<PathBuf>,
+    /// Where Terraform keeps what it knows of this environment. Default: what the root itself says, else a file beside it.
+    pub state: Option<State>,
     /// Where its secrets are.
     pub secrets: SecretStore,
     /// What services have here that is different. Only named services are different; all of them run.
     pub services: BTreeMap<String, ShippedService>,
     /// How it is deployed.
     pub deploy: Deploy,
-    /// Variables of its Terraform root, beside those that follow from this file.
+    /// Variables of its Terraform root, beside those that follow from this file. Never a secret: they are written to a
+    /// file and into the state.
     pub variables: BTreeMap<String, serde_json::Value>,
 }
 
@@ -139,6 +142,23 @@ pub enum Target {
     Docker,
     /// AWS Lambda.
     Lambda,
+}
+
+/// The S3 object that holds an environment's Terraform state. It is encrypted and locked by a file beside it.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's name. Default: `PROJECT/ENVIRONMENT/terraform.tfstate`.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The bucket's region. Default: the environment's.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The KMS key that encrypts it, its ARN or id. Default: the bucket's own.
+    #[serde(default)]
+    pub kms_key: Option<String>,
 }
 
 /// Where an environment's secrets are.

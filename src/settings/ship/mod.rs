@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::failure::{Failure, Result};
 
-pub use file::{Architecture, Compression, Deploy, Image, Migration, RollbackOn, Store, Strategy, Target};
+pub use file::{Architecture, Compression, Deploy, Image, Migration, RollbackOn, State, Store, Strategy, Target};
 pub(super) use file::{Environment, ShippedService};
 
 /// Everything that is shipped, checked: each name that one part says of another is there.
@@ -34,6 +34,8 @@ pub struct EnvironmentSettings {
     pub registry: Option<String>,
     /// Relative to the project's folder.
     pub terraform: PathBuf,
+    /// With its key and, where one is known, its region.
+    pub state: Option<State>,
     pub store: Store,
     /// Begins and ends with a slash.
     pub prefix: String,
@@ -138,6 +140,11 @@ impl ShipSettings {
             profile: environment.profile.clone(),
             registry: environment.registry.clone(),
             terraform: environment.terraform.clone().unwrap_or_else(|| format!("terraform/environments/{name}").into()),
+            state: environment.state.clone().map(|state| State {
+                key: Some(state.key.unwrap_or_else(|| format!("{project}/{name}/terraform.tfstate"))),
+                region: state.region.or_else(|| environment.region.clone()),
+                ..state
+            }),
             store: environment.secrets.store.unwrap_or_default(),
             prefix: format!("/{}/", prefix.trim_matches('/')),
             kms_key: environment.secrets.kms_key.clone(),
@@ -154,6 +161,9 @@ impl EnvironmentSettings {
         if self.account.as_ref().is_some_and(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(wrong("`account` is not an AWS account".into())
                 .hint("It has twelve digits; write it in quotes, so that a leading zero stays."));
+        }
+        if self.state.as_ref().is_some_and(|state| state.bucket.is_empty()) {
+            return Err(wrong("`state.bucket` is empty".into()).hint("Name the bucket, or take `state` away."));
         }
         for (name, service) in &self.services {
             if !ship.images.contains_key(&service.image) {
