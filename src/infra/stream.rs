@@ -106,7 +106,10 @@ impl<'a> Listener<'a> {
             "apply_complete" if hook.action != "read" => {
                 self.running.remove(&address);
                 self.report.finished(&address, done(&hook.action), Duration::from_secs(hook.elapsed_seconds));
-                self.done.push(address);
+                // What is made anew ends twice.
+                if !self.done.contains(&address) {
+                    self.done.push(address);
+                }
             }
             "apply_errored" => {
                 self.running.remove(&address);

@@ -112,7 +112,9 @@ impl<'a> Site<'a> {
             .environment
             .get("TF_DATA_DIR")
             .map_or_else(|| self.root.join(".terraform"), |data| self.root.join(data));
-        if data.is_dir() && std::fs::read_to_string(&note).is_ok_and(|noted| noted == stamp) {
+        // A root without providers and modules has no such folder.
+        let done = |stamp: &str| if data.is_dir() { format!("{stamp} with data") } else { stamp.to_owned() };
+        if std::fs::read_to_string(&note).is_ok_and(|noted| noted == done(&stamp)) {
             return Ok(());
         }
         let mut arguments = vec!["init".to_owned(), "-input=false".to_owned(), "-no-color".to_owned()];
@@ -145,7 +147,7 @@ impl<'a> Site<'a> {
         self.report.finished("init", "ready", started.elapsed());
         if with_backend {
             // Modules that init has just fetched are part of what it stands for.
-            render::write_whole(&note, self.stamp()?.as_bytes(), 0o600)?;
+            render::write_whole(&note, done(&self.stamp()?).as_bytes(), 0o600)?;
         }
         Ok(())
     }

@@ -137,7 +137,7 @@ mod tests {
         write("main.tf", "terraform {\n  backend \"s3\" {}\n}\nresource \"x\" \"y\" {}\n");
         write(
             "variables.tf",
-            "variable \"a\" { type = string }\n\n  variable \"b\" {\n  default = 1\n  sensitive = true\n nullable = false }\n",
+            "variable \"a\" { type = string }\n\n  variable \"b\" {\n  default = 1\n  sensitive = true\n  nullable = false\n}\n",
         );
         write("terraform.tfvars", "a = \"x\"\n");
         write("streamify.auto.tfvars.json", "{\"own\": 1}");
