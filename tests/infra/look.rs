@@ -40,7 +40,7 @@ fn the_picture_shows_what_there_is_or_will_be() {
 
 #[test]
 fn what_a_plan_would_make_can_be_imported_instead() {
-    let project = project("      size: 2\n", ROOT);
+    let project = project("      size: 2\n", &ROOT.replace("terraform_data.first.output.name", "var.project"));
     let list = project.good(&["infra", "import", "prod"]);
     assert!(list.contains("streamify infra import prod terraform_data.first ID"), "{list}");
     assert!(

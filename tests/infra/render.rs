@@ -117,15 +117,15 @@ fn what_does_not_fit_is_named_with_line_and_column() {
     ends(
         &with("databse: {multi_az: true}"),
         2,
-        &["streamify.yaml:13:16: the root declares no variable `databse`", "Did you mean `database`?"],
+        &["streamify.yaml:14:16: the root declares no variable `databse`", "Did you mean `database`?"],
     );
     ends(
         &with("database: {multi_az: 'yes'}"),
         2,
         &[
-            "streamify.yaml:13:28: `database.multi_az` does not fit",
+            "streamify.yaml:14:28: `database.multi_az` does not fit",
             "true or false is wanted, and it is a text",
-            "main.tf:31:1",
+            "main.tf:30:1",
             "without quotes",
         ],
     );
@@ -140,7 +140,7 @@ fn what_does_not_fit_is_named_with_line_and_column() {
     ends(
         &project.run(&["infra", "render", "prod"]),
         2,
-        &["main.tf:6:1: nothing sets the variable `region`", "Set environments.prod.region"],
+        &["main.tf:7:1: nothing sets the variable `region`", "Set environments.prod.region"],
     );
     write_configuration(&project, CINEMA);
     write_root(

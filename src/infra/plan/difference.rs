@@ -134,7 +134,13 @@ fn walk(sides: Sides, path: &mut Vec<Step>, replacing: &[Value], hidden: &Hidden
     let is_true = |mark: Option<&Value>| mark == Some(&Value::Bool(true));
     let is_unknown = is_true(sides.unknown);
     let is_sensitive = is_true(sides.before_sensitive) || is_true(sides.after_sensitive);
-    let is_null = |value: Option<&Value>| value.is_none_or(Value::is_null);
+    // Providers write nothing and an empty list for the same.
+    let is_null = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Object(entries)) => entries.is_empty(),
+        Some(Value::Array(elements)) => elements.is_empty(),
+        _ => false,
+    };
     if !is_unknown
         && (sides.before == sides.after || is_null(sides.before) && is_null(sides.after))
         && !holds_unknown(sides.unknown)

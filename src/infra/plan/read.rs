@@ -97,6 +97,7 @@ impl Shown {
         let mut changes: Vec<Change> = self.resource_changes.iter().filter_map(|one| one.change(&hidden)).collect();
         changes.sort_by(|left, right| (left.action, &left.address).cmp(&(right.action, &right.address)));
         let mut drift: Vec<Change> = self.resource_drift.iter().filter_map(|one| one.change(&hidden)).collect();
+        drift.retain(|change| change.action != Action::Change || !change.attributes.is_empty());
         for change in &mut drift {
             // It has happened already; nothing of it is asked about.
             change.loses = None;
