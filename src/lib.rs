@@ -12,7 +12,9 @@
 //! | [`failure`] | what went wrong and the exit codes | – |
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report, tty |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
-//! | [`outputs`] | what Terraform tells of an environment | settings, failure |
+//! | [`terraform`] | the program Terraform or OpenTofu: found, checked, started | settings, failure |
+//! | [`outputs`] | what Terraform tells of an environment | settings, terraform, failure |
+//! | [`infra`] | Terraform's variables, plans, applies, costs and pictures | settings, terraform, failure, report |
 //! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
 //! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |
@@ -28,6 +30,7 @@ pub mod cli;
 pub mod deploy;
 pub mod failure;
 pub mod image;
+pub mod infra;
 pub mod kafka;
 pub mod lambda;
 pub mod migrate;
@@ -37,5 +40,6 @@ pub mod secrets;
 pub mod settings;
 pub mod stack;
 pub mod terminal;
+pub mod terraform;
 pub mod tty;
 pub mod verify;

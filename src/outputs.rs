@@ -3,17 +3,16 @@
 //! `docs/decisions/0008-environments.md` says what is in it and why it is one.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use crate::failure::{Failure, Kind, Result};
-use crate::settings::EnvironmentSettings;
+use crate::failure::{Failure, Result};
+use crate::settings::{EnvironmentSettings, Settings};
+use crate::terraform::Terraform;
 
 /// The output's name.
 pub const OUTPUT: &str = "streamify";
@@ -105,21 +104,23 @@ impl Outputs {
     ///
     /// # Errors
     /// No file; no Terraform; a root that was not applied; and what [`Outputs::parse`] finds.
-    pub async fn load(environment: &EnvironmentSettings, project: &Path, file: Option<&Path>) -> Result<Self> {
+    pub async fn load(environment: &EnvironmentSettings, settings: &Settings, file: Option<&Path>) -> Result<Self> {
         if let Some(file) = file {
             let text = tokio::fs::read_to_string(file)
                 .await
                 .map_err(|error| Failure::usage(format!("can't read {}", file.display())).because(&error))?;
             return Self::parse(&text, &file.display().to_string());
         }
-        let root = project.join(&environment.terraform);
+        let root = settings.directory.join(&environment.terraform);
         let name = &environment.name;
         if !root.is_dir() {
             return Err(Failure::usage(format!("there is no Terraform root for the environment `{name}`"))
                 .cause(format!("there is no folder {}", root.display()))
                 .hint(format!("Set environments.{name}.terraform in streamify.yaml, or give --outputs FILE.")));
         }
-        let text = ask(&root).await?;
+        let terraform = Terraform::find(settings, environment, None)
+            .map_err(|failure| failure.hint("Or give the outputs as a file: --outputs FILE"))?;
+        let text = ask(&terraform, &root).await?;
         Self::parse(&text, &format!("the output `{OUTPUT}` of {}", environment.terraform.display()))
     }
 
@@ -244,23 +245,10 @@ fn read<T: DeserializeOwned>(value: Value, source: &str, place: &str) -> Result<
     })
 }
 
-/// Asks Terraform, or its open fork where only that is installed.
-async fn ask(root: &Path) -> Result<String> {
-    let mut failure = None;
-    for program in ["terraform", "tofu"] {
-        match run(program, root).await {
-            Err(error) if error.kind == Kind::Unreachable => failure = failure.or(Some(error)),
-            other => return other,
-        }
-    }
-    Err(failure.unwrap_or_else(|| Failure::unreachable("there is no terraform")))
-}
-
-async fn run(program: &str, root: &Path) -> Result<String> {
-    let chdir = format!("-chdir={}", root.display());
-    let shown = PathBuf::from(root);
-    let mut command = Command::new(program);
-    command.arg(chdir).args(["output", "-json", "-no-color", OUTPUT]).stdin(Stdio::null()).kill_on_drop(true);
+async fn ask(terraform: &Terraform, root: &Path) -> Result<String> {
+    let (program, shown) = (terraform.name(), root);
+    let mut command = terraform.command(root);
+    command.args(["output", "-json", "-no-color", OUTPUT]).kill_on_drop(true);
     let asked = tokio::time::timeout(LIMIT, command.output()).await.map_err(|_| {
         Failure::timed_out(format!("{program} has not given its outputs in {} s", LIMIT.as_secs()))
             .cause(format!("in {}", shown.display()))
@@ -280,7 +268,7 @@ async fn run(program: &str, root: &Path) -> Result<String> {
     let lines = said.lines().map(|line| line.trim_matches(['│', '╷', '╵', ' '])).filter(|line| !line.is_empty());
     Err(Failure::failed(format!("can't read the output `{OUTPUT}` of {}", shown.display()))
         .cause(lines.collect::<Vec<_>>().join("\n"))
-        .hint("Has it been applied, and is it initialised here? terraform init, then terraform apply")
+        .hint("Has it been applied? streamify infra apply ENV initialises the root and applies it.")
         .hint("--outputs FILE takes the object from a file instead."))
 }
 

@@ -7,6 +7,7 @@ mod compose;
 mod deploy;
 mod docker;
 mod image;
+mod infra;
 mod kafka;
 mod lambda;
 mod migrate;

@@ -8,6 +8,7 @@ mod dev;
 mod functions;
 mod help;
 mod image;
+mod infra;
 mod init;
 mod kafka;
 mod migrate;
@@ -124,6 +125,7 @@ enum Command {
     Secrets(secrets::Arguments),
     Verify(verify::Arguments),
     Image(image::Arguments),
+    Infra(infra::Arguments),
     Config(config::Arguments),
     Completions(completions::Arguments),
     Help(help::Arguments),
@@ -220,6 +222,7 @@ fn run(command: Command, context: &Context) -> Result<Outcome> {
         Command::Serve(arguments) => on_threads(serve::run(&arguments, context), context),
         Command::Kafka(arguments) => kafka::run(&arguments, context),
         Command::Image(arguments) => on_threads(image::run(&arguments, context), context),
+        Command::Infra(arguments) => on_threads(infra::run(&arguments, context), context),
         Command::Migrate(arguments) => on_threads(migrate::run(&arguments, context), context),
         Command::Diff(arguments) => on_threads(ship::diff::run(&arguments, context), context),
         Command::Deploy(arguments) => on_threads(ship::deploy::run(&arguments, context), context),

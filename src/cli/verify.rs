@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     }
     let aws = Aws::connect(&environment, &context.environment).await?;
     let file = arguments.outputs.as_ref().map(|file| settings.directory.join(file));
-    let outputs = Outputs::load(&environment, &settings.directory, file.as_deref()).await;
+    let outputs = Outputs::load(&environment, settings, file.as_deref()).await;
     let report = context.terminal.report();
     let subject = Subject { environment: &environment, aws: &aws, outputs, images, report: &*report };
     let (mut checks, migrations) = tokio::join!(verify(&subject), migrations(settings));

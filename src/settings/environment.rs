@@ -92,6 +92,10 @@ pub const VARIABLES: &[Variable] = &[
         name: "STREAMIFY_AWS_ENDPOINT", meaning: "the same for every service, whatever profiles and AWS_… say"
     },
     Variable {
+        name: "STREAMIFY_TERRAFORM",
+        meaning: "the program that plans and applies: a path or a name, such as tofu",
+    },
+    Variable {
         name: "GITHUB_ACTOR",
         meaning: "who deploys, for the lock and the history; else GITLAB_USER_LOGIN, USER or LOGNAME",
     },

@@ -25,6 +25,8 @@ pub struct File {
     pub database: Database,
     /// Kafka.
     pub kafka: Kafka,
+    /// The program that `streamify infra` plans and applies with, a path or a name. Default: `terraform`, else `tofu`.
+    pub terraform: Option<String>,
     /// What `streamify image` builds. `app`, this program itself, is always there.
     pub images: BTreeMap<String, super::ship::Image>,
     /// What `streamify deploy` rolls out.
@@ -191,13 +193,17 @@ fn excerpt(text: &str, line: u64, column: u64) -> Option<String> {
 fn closest_field(message: &str) -> Option<String> {
     let (wrong, rest) = message.split_once("unknown field `")?.1.split_once('`')?;
     let names = rest.split_once("expected one of")?.1.split(" at line ").next()?;
+    let names = names.split(',').map(|name| name.trim_matches(|c: char| c == '`' || c.is_whitespace()));
+    nearest(wrong, names).map(str::to_owned)
+}
+
+/// The name that was likely meant, if one is near enough.
+pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
-        .split(',')
-        .map(|name| name.trim_matches(|c: char| c == '`' || c.is_whitespace()))
         .map(|name| (distance(wrong, name), name))
         .filter(|(distance, name)| *distance <= name.len() / 2)
         .min()
-        .map(|(_, name)| name.to_owned())
+        .map(|(_, name)| name)
 }
 
 /// The number of letters to insert, delete or change (Levenshtein).

@@ -4,6 +4,7 @@
 
 mod environment;
 mod file;
+mod place;
 mod ship;
 
 use std::collections::BTreeMap;
@@ -19,10 +20,12 @@ pub use streamify_backend::Secret;
 use crate::failure::{Failure, Result};
 
 pub use environment::{Environment, VARIABLES};
+pub use file::nearest;
 pub use file::{FILE_NAME, File, find as find_file, read as read_file};
+pub use place::{Position, position};
 pub use ship::{
     APP_IMAGE, Architecture, Compression, Deploy, EnvironmentSettings, Image, Migration, RollbackOn, ServiceSettings,
-    ShipSettings, Store, Strategy, Target,
+    ShipSettings, State, Store, Strategy, Target,
 };
 
 /// Where a value came from.
@@ -171,6 +174,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub kafka: KafkaSettings,
     pub ship: ShipSettings,
+    /// The program that plans and applies, a path or a name. None: `terraform`, else `tofu`, on the PATH.
+    pub terraform: Option<String>,
     /// The environment that the rest came from, for what is not a setting: `PATH`, `HOME`, `JAVA_HOME`.
     pub environment: Environment,
     resolved: Vec<Resolved>,
@@ -399,6 +404,7 @@ impl Settings {
                 Some(path) => Failure { message: format!("{}: {}", path.display(), failure.message), ..failure },
                 None => failure,
             })?;
+        let terraform = layers.optional("terraform", Some("STREAMIFY_TERRAFORM"), file.terraform)?;
         let resolved = layers.resolved;
         Ok(Self {
             name,
@@ -409,6 +415,7 @@ impl Settings {
             database,
             kafka,
             ship,
+            terraform,
             environment: environment.clone(),
             resolved,
         })

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and what it may use besides itself; `cli` may use every room.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("failure", &[]),
     ("report", &[]),
     ("tty", &["failure"]),
     ("settings", &["failure"]),
     ("aws", &["failure", "settings"]),
-    ("outputs", &["failure", "settings"]),
+    ("terraform", &["failure", "settings"]),
+    ("outputs", &["failure", "settings", "terraform"]),
+    ("infra", &["failure", "report", "settings", "terraform"]),
     ("verify", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
     ("secrets", &["aws", "failure", "outputs", "report", "settings"]),
     ("terminal", &["failure", "report"]),

@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let place = Place::open(&arguments.environment, context).await?;
     let file = arguments.outputs.as_ref().map(|file| place.settings.directory.join(file));
-    let outputs = Outputs::load(&place.environment, &place.settings.directory, file.as_deref()).await;
+    let outputs = Outputs::load(&place.environment, place.settings, file.as_deref()).await;
     let vault = place.vault();
     let mut needs = place.needs();
     let started = match &outputs {

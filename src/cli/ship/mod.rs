@@ -106,7 +106,7 @@ impl Session {
     pub(super) async fn on_aws(place: &Place, context: &Context) -> Result<Self> {
         let settings = context.settings()?;
         let environment = settings.ship.environment(&place.environment, &settings.name)?;
-        let outputs = Outputs::load(&environment, &settings.directory, place.outputs.as_deref()).await?;
+        let outputs = Outputs::load(&environment, settings, place.outputs.as_deref()).await?;
         let aws = Aws::connect(&environment, &context.environment).await?;
         let variables = &context.environment;
         let lease = match variables.get("STREAMIFY_LEASE_SECONDS") {
