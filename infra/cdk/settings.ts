@@ -42,10 +42,10 @@ const service = object({
 
 /** Thresholds at which services get more tasks. */
 const autoscaling = object({
-  maximum: whole(1, 1000, 'tasks of a service'),
+  max: optional(whole(1, 1000, 'tasks of a service'), 10),
   cpu_percent: optional(whole(10, 95), 60),
   memory_percent: optional(whole(10, 95), 70),
-  requests_per_target: optional(whole(1, 1_000_000, 'a minute'), 1000),
+  requests_per_minute: optional(whole(1, 1_000_000, 'a minute'), 1000),
 });
 
 /** Everything is there that keeps running when a zone fails. It is what an environment has that says nothing else. */
@@ -58,7 +58,7 @@ const AVAILABLE = {
   deletion_protection: true,
   backup_days: 30,
   messaging: 'serverless' as const,
-  autoscaling: { maximum: 10, cpu_percent: 60, memory_percent: 70, requests_per_target: 1000 },
+  autoscaling: { max: 10, cpu_percent: 60, memory_percent: 70, requests_per_minute: 1000 },
 };
 
 /** What `staging` has that says nothing else: the same parts, cheap. */
@@ -116,9 +116,9 @@ function file(environment: unknown) {
       object({
         kind: optional(oneOf('serverless', 'provisioned'), defaults.messaging),
         instance_type: optional(text(/^kafka\.[a-z0-9]+\.[a-z0-9]+$/, 'a type of MSK, such as kafka.m7g.large'), 'kafka.t3.small'),
-        volume_size: optional(whole(1, 16384, 'GiB of a broker'), 20),
+        storage_gib: optional(whole(1, 16384, 'GiB of a broker'), 20),
       }),
-      { kind: defaults.messaging, instance_type: 'kafka.t3.small', volume_size: 20 },
+      { kind: defaults.messaging, instance_type: 'kafka.t3.small', storage_gib: 20 },
     ),
     routes: optional(
       map(NAME, NAMED, list(text(/^\/[\w\-.$/~"'@:+&*?]*$/, "a path of the load balancer's kind, such as /api/*"))),
@@ -224,8 +224,8 @@ function* contradictions(written: Written, environment: string): Generator<Fault
   }
   if (written.autoscaling !== null) {
     for (const [name, { replicas }] of Object.entries(written.services)) {
-      if (replicas > written.autoscaling.maximum) {
-        yield { at: 'autoscaling.maximum', what: `is ${written.autoscaling.maximum}, and ${name} has ${replicas} replicas` };
+      if (replicas > written.autoscaling.max) {
+        yield { at: 'autoscaling.max', what: `is ${written.autoscaling.max}, and ${name} has ${replicas} replicas` };
       }
     }
   }

@@ -101,7 +101,7 @@ export class Messaging extends Construct {
         clientSubnets: this.subnets(props),
         securityGroups: [this.group.securityGroupId],
         connectivityInfo: { publicAccess: { type: 'DISABLED' } },
-        storageInfo: { ebsStorageInfo: { volumeSize: settings.volume_size } },
+        storageInfo: { ebsStorageInfo: { volumeSize: settings.storage_gib } },
       },
       configurationInfo: { arn: configuration.attrArn, revision: configuration.attrLatestRevisionRevision },
       clientAuthentication: { sasl: { iam: { enabled: true } }, unauthenticated: { enabled: false } },

@@ -208,14 +208,14 @@ export class Service extends Construct {
   }
 
   private scaled(autoscaling: NonNullable<Settings['autoscaling']>, replicas: number, byRequests: boolean): void {
-    const scaling = this.service.autoScaleTaskCount({ minCapacity: replicas, maxCapacity: autoscaling.maximum });
+    const scaling = this.service.autoScaleTaskCount({ minCapacity: replicas, maxCapacity: autoscaling.max });
     const cooldown = { scaleInCooldown: Duration.minutes(5), scaleOutCooldown: Duration.minutes(1) };
     scaling.scaleOnCpuUtilization('Processor', { targetUtilizationPercent: autoscaling.cpu_percent, ...cooldown });
     scaling.scaleOnMemoryUtilization('Memory', { targetUtilizationPercent: autoscaling.memory_percent, ...cooldown });
     // Its metric is of one target group; the other strategies change between two.
     if (this.targetGroup !== null && byRequests) {
       scaling.scaleOnRequestCount('Requests', {
-        requestsPerTarget: autoscaling.requests_per_target,
+        requestsPerTarget: autoscaling.requests_per_minute,
         targetGroup: this.targetGroup,
         ...cooldown,
       });

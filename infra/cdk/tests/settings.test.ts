@@ -29,7 +29,7 @@ test('an environment that says nothing else keeps running when a zone fails, and
     instance_class: 'db.m7g.large', allocated_storage: 100, multi_az: true, deletion_protection: true, backup_days: 30,
   });
   assert.equal(prod.messaging.kind, 'serverless');
-  assert.equal(prod.autoscaling?.maximum, 10);
+  assert.equal(prod.autoscaling?.max, 10);
   const staging = of({}, 'staging');
   assert.deepEqual([staging.zone_count, staging.single_nat_gateway, staging.autoscaling], [2, true, null]);
   assert.deepEqual([staging.database.multi_az, staging.messaging.kind], [false, 'provisioned']);
@@ -70,7 +70,7 @@ test('what is right alone and wrong together is found', () => {
   assert.match(told({ routes: { backend: ['/api/*'], frontend: ['/*'], page: ['/p'] } }), /`routes\.page` leads to a service/);
   assert.match(told(backend({ port: null })), /`services\.backend\.health_path` is of no use without a port/);
   assert.match(told({ domain: null }), /`domain` is missing: the certificate/);
-  assert.match(told(backend({ replicas: 11 })), /`autoscaling\.maximum` is 10, and backend has 11/);
+  assert.match(told(backend({ replicas: 11 })), /`autoscaling\.max` is 10, and backend has 11/);
   const deploy = { strategy: 'canary', minimum_healthy_percent: 100, maximum_percent: 200 };
   const six = ['/a', '/b', '/c', '/d', '/e', '/f'];
   assert.match(told({ deploy, routes: { backend: six, frontend: ['/*'] } }), /`routes\.backend` has 6 paths; canary moves one rule/);
