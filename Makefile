@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-tests page build up down check deny test test-workflows test-page test-rust test-browser test-docker test-fuzz demo-deploy bench
+.PHONY: help setup setup-tests page build up down check deny test test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz demo-deploy bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -16,7 +16,7 @@ up: build ## Build everything and bring the whole app up, detached: on Docker wh
 down: ## Stop the app; its data stays
 	target/release/streamify dev down
 
-test: setup-tests check deny test-workflows test-page test-rust test-browser test-docker test-fuzz ## Everything that must hold before a change lands
+test: setup-tests check deny test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz ## Everything that must hold before a change lands
 
 setup: ## Install what the app needs, where that is allowed
 	@scripts/setup.sh
@@ -40,6 +40,12 @@ deny: ## Licences and sources of what is linked
 
 test-workflows: ## The workflows of continuous integration: syntax, shell, and what could be abused
 	@scripts/workflows.sh
+
+test-infrastructure: setup-tests ## Terraform's modules and roots: form, the real provider, their tests, tflint, checkov
+	@scripts/infrastructure-checks.sh
+
+test-cdk: setup-tests ## The same production in the CDK, and the functions: types, tests, cdk-nag, cfn-lint
+	@scripts/cdk-checks.sh
 
 test-page: page ## The page's own lints, types and tests
 	cd app/frontend && npm run --silent lint && npm run --silent typecheck && npm run --silent test
