@@ -12,7 +12,7 @@
 //! | [`failure`] | what went wrong and the exit codes | – |
 //! | [`stack`] | the local stack: plan, supervisor, services | settings, failure, report, tty |
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
-//! | [`terraform`] | the program Terraform or OpenTofu: found, checked, started | settings, failure |
+//! | [`terraform`] | the program Terraform or `OpenTofu`: found, checked, started | settings, failure |
 //! | [`outputs`] | what Terraform tells of an environment | settings, terraform, failure |
 //! | [`infra`] | Terraform's variables, plans, applies, costs and pictures | settings, terraform, failure, report |
 //! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |

@@ -127,7 +127,7 @@ fn what_holds_data_is_destroyed_only_by_its_name() {
     let lock = r#"{"ID":"4f9c2b1e-0000-4000-8000-000000000001","Operation":"OperationTypeApply","Info":"","Who":"anna@laptop","Version":"1.11.4","Created":"2026-01-02T03:04:05Z","Path":"cinema-state/cinema/prod/terraform.tfstate"}"#;
     let path = format!("{}/cinema-state/cinema/prod/terraform.tfstate.tflock", moto.endpoint());
     let left = Command::new("curl")
-        .args(["-sf", "-X", "PUT", "--data", lock, &path])
+        .args(["-sf", "-X", "PUT", "-H", "Content-Type: application/json", "--data-binary", lock, &path])
         .args(["-H", "Host: s3.amazonaws.com"])
         .status();
     assert!(left.unwrap().success());
