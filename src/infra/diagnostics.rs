@@ -156,7 +156,7 @@ pub fn failure(doing: &str, environment: &str, root: &str, diagnostics: &[Diagno
             lock.since()
         ))
         .cause(format!("the lock is {}", lock.id))
-        .hint(format!("Wait for it: the same command with --wait 10 (minutes)"))
+        .hint("Wait for it: the same command with --wait 10 (minutes)")
         .hint(format!("When that run is dead: streamify infra unlock {environment} {}", lock.id));
     }
     let count = match errors.len() {

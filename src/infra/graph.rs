@@ -62,7 +62,9 @@ impl Graph {
             }
             self.add(&name, &address);
         }
-        list(module, "child_modules").iter().for_each(|inner| self.state_module(inner));
+        for inner in list(module, "child_modules") {
+            self.state_module(inner);
+        }
     }
 
     fn configured_module(&mut self, module: &Value, name: &str) {

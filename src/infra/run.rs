@@ -140,7 +140,7 @@ struct Tail {
 impl Tail {
     fn read(&mut self, line: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
         // At the end of a file a reader has to be put where it is to see what came later.
-        let _ = self.file.seek(SeekFrom::Current(0));
+        let _ = self.file.stream_position().and_then(|place| self.file.seek(SeekFrom::Start(place)));
         self.file.read_to_end(&mut self.rest).or_fail(|| "can't read what Terraform says".to_owned())?;
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let whole: Vec<u8> = self.rest.drain(..=end).collect();

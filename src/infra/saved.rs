@@ -132,7 +132,7 @@ pub fn inputs(root: &Path, process: &Environment) -> Result<String> {
         hash.update((value.len() as u64).to_le_bytes());
         hash.update(value.as_bytes());
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// The root and the folders of its modules, as `terraform init` has noted them.
@@ -167,6 +167,15 @@ fn collect(folder: &Path, files: &mut BTreeSet<PathBuf>) {
             files.insert(path);
         }
     }
+}
+
+/// A hash as text.
+pub(super) fn hexadecimal(hash: &[u8]) -> String {
+    use std::fmt::Write;
+    hash.iter().fold(String::with_capacity(hash.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

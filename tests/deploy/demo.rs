@@ -1,6 +1,8 @@
 //! The whole of shipping, told as a story: this project's own `streamify.yaml` from a clean state to a deploy that is
 //! live, the ways in which one fails, and the way back. `make demo-deploy` prints every command with what it says.
 
+#![allow(clippy::print_stdout, reason = "a demo is shown")]
+
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};

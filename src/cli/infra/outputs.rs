@@ -42,10 +42,11 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         let Some(output) = all.get(wanted) else {
             let known: Vec<&str> = all.keys().map(String::as_str).collect();
             let failure = Failure::usage(format!("there is no output `{wanted}` of {name}"));
-            return Err(match known.is_empty() {
-                true => failure.hint(format!("There is none; has it been applied? streamify infra apply {name}")),
-                false => failure.hint(format!("There is {}.", known.join(", "))),
-            });
+            return Err(failure.hint(if known.is_empty() {
+                format!("There is none; has it been applied? streamify infra apply {name}")
+            } else {
+                format!("There is {}.", known.join(", "))
+            }));
         };
         let value = output.get("value").unwrap_or(&Value::Null);
         context.terminal.result(|_| plain(value), value)?;

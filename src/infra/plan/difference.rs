@@ -155,7 +155,7 @@ fn walk(sides: Sides, path: &mut Vec<Step>, replacing: &[Value], hidden: &Hidden
                 Some(keys.into_iter().map(|key| Step::Key(key.clone())).collect())
             }
             (Some(Value::Array(before)), Some(Value::Array(after)))
-                if before.iter().chain(after).any(|element| element.is_object()) || before.len() == after.len() =>
+                if before.iter().chain(after).any(Value::is_object) || before.len() == after.len() =>
             {
                 Some((0..before.len().max(after.len())).map(Step::Index).collect())
             }

@@ -150,12 +150,11 @@ impl ValueChange {
     fn action(&self) -> Option<Action> {
         let words: Vec<&str> = self.actions.iter().map(String::as_str).collect();
         match words.as_slice() {
-            ["create"] => Some(Action::Create),
+            ["create"] | ["create", "forget"] => Some(Action::Create),
             ["update"] => Some(Action::Change),
             ["delete"] => Some(Action::Destroy),
             ["delete", "create"] | ["create", "delete"] => Some(Action::Replace),
             ["forget"] => Some(Action::Forget),
-            ["create", "forget"] => Some(Action::Create),
             _ => None,
         }
     }

@@ -135,14 +135,14 @@ impl<'a> Site<'a> {
         if !ended.status.success() {
             self.report.failed("init", "Terraform could not initialise the root");
             let failure = diagnostics::failure_of_text("init", self.name(), &ended.err);
-            return Err(match ended.err.contains("Backend configuration changed") {
-                true => failure.hint(format!(
+            if ended.err.contains("Backend configuration changed") {
+                return Err(failure.hint(format!(
                     "To take the state along: {} -chdir={} init -migrate-state -backend-config={BACKEND_FILE}",
                     self.terraform.name(),
                     self.shown()
-                )),
-                false => failure,
-            });
+                )));
+            }
+            return Err(failure);
         }
         self.report.finished("init", "ready", started.elapsed());
         if with_backend {
@@ -157,17 +157,17 @@ impl<'a> Site<'a> {
         let mut hash = Sha256::new();
         hash.update(self.terraform.program.as_os_str().as_encoded_bytes());
         hash.update(saved::inputs(&self.root, &self.settings.environment)?);
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(saved::hexadecimal(&hash.finalize()))
     }
 
     /// The state as text; empty where there is none. It holds secrets in clear and is never shown or kept.
     async fn pull(&self) -> Result<String> {
         let (ended, text) = self.runner().text(&["state", "pull"].map(str::to_owned)).await?;
-        self.succeeded("state", ended)?;
+        self.succeeded("state", &ended)?;
         Ok(text)
     }
 
-    fn succeeded(&self, doing: &str, ended: Ended) -> Result<()> {
+    fn succeeded(&self, doing: &str, ended: &Ended) -> Result<()> {
         if ended.is_interrupted {
             return Err(Failure::interrupted(2));
         }
@@ -192,7 +192,7 @@ impl<'a> Site<'a> {
         let mut arguments = vec!["show".to_owned(), "-json".to_owned()];
         arguments.extend(file.map(|file| file.display().to_string()));
         let (ended, text) = self.runner().text(&arguments).await?;
-        self.succeeded("show", ended)?;
+        self.succeeded("show", &ended)?;
         Shown::parse(&text)
     }
 
@@ -202,7 +202,7 @@ impl<'a> Site<'a> {
     /// Terraform's own.
     pub async fn outputs(&self) -> Result<serde_json::Map<String, Value>> {
         let (ended, text) = self.runner().text(&["output", "-json", "-no-color"].map(str::to_owned)).await?;
-        self.succeeded("output", ended)?;
+        self.succeeded("output", &ended)?;
         serde_json::from_str(&text).map_err(|_| Failure::failed("Terraform did not print its outputs as JSON"))
     }
 
@@ -235,7 +235,7 @@ impl<'a> Site<'a> {
         let started = Instant::now();
         self.report.started("import", address);
         let (ended, _) = self.runner().text(&arguments).await?;
-        self.succeeded("import", ended).inspect_err(|_| self.report.failed("import", address))?;
+        self.succeeded("import", &ended).inspect_err(|_| self.report.failed("import", address))?;
         saved::forget(&self.folder);
         self.report.finished("import", address, started.elapsed());
         Ok(())
@@ -247,7 +247,7 @@ impl<'a> Site<'a> {
     /// There is no such lock, or Terraform's own.
     pub async fn unlock(&self, id: &str) -> Result<()> {
         let (ended, _) = self.runner().text(&["force-unlock", "-force", id].map(str::to_owned)).await?;
-        self.succeeded("unlock", ended)
+        self.succeeded("unlock", &ended)
     }
 }
 

@@ -48,7 +48,7 @@ impl Root {
             let file = shown.join(name);
             let read = || fs::read_to_string(folder.join(name)).or_fail(|| format!("can't read {}", file.display()));
             let is_values = name == "terraform.tfvars" || name.ends_with(".auto.tfvars");
-            if name.ends_with(".tf") {
+            if is_code(name) {
                 let text = read()?;
                 let body = parse(&text, &file)?;
                 for block in body.blocks() {
@@ -64,7 +64,7 @@ impl Root {
                 root.set_elsewhere.extend(values.into_iter().map(|(name, _)| name));
             }
         }
-        if !names.iter().any(|name| name.ends_with(".tf") || name.ends_with(".tf.json")) {
+        if !names.iter().any(|name| is_code(name) || name.ends_with(".tf.json")) {
             return Err(Failure::usage(format!("{} has no Terraform files", shown.display())));
         }
         Ok(root)
@@ -124,6 +124,11 @@ fn place(offset: usize, text: &str, file: &Path) -> Position {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     Position { file: file.to_owned(), line, column }
+}
+
+/// Whether Terraform reads a file as its own language: it tells by the name, in lower case.
+fn is_code(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "tf")
 }
 
 #[cfg(test)]

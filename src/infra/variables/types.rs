@@ -73,8 +73,7 @@ impl Type {
             ("object", Some(Expression::Object(attributes))) => {
                 let attributes = attributes.iter().map(|(key, value)| {
                     let key = match key {
-                        ObjectKey::Ident(name) => name.as_str(),
-                        ObjectKey::Expression(Expression::Variable(name)) => name.as_str(),
+                        ObjectKey::Ident(name) | ObjectKey::Expression(Expression::Variable(name)) => name.as_str(),
                         ObjectKey::Expression(Expression::String(name)) => name.as_str(),
                         ObjectKey::Expression(_) => return Err("an attribute's name is no name".to_owned()),
                     };
@@ -112,8 +111,11 @@ impl Type {
             found.push(Mismatch { path: path.to_vec(), message, hint });
         };
         match (self, value) {
-            (Self::Any, _) | (_, Value::Null) => {}
-            (Self::String, Value::String(_)) | (Self::Number, Value::Number(_)) | (Self::Bool, Value::Bool(_)) => {}
+            (Self::Any, _)
+            | (_, Value::Null)
+            | (Self::String, Value::String(_))
+            | (Self::Number, Value::Number(_))
+            | (Self::Bool, Value::Bool(_)) => {}
             (Self::List(of) | Self::Set(of), Value::Array(elements)) => {
                 for (index, element) in elements.iter().enumerate() {
                     path.push(index.to_string());
