@@ -1,8 +1,9 @@
-"""moto's server with what Terraform's AWS provider asks of Application Auto Scaling and moto 5.2 does not answer: tags."""
+"""moto's server with what Terraform's AWS provider asks and moto 5.2 does not answer: MSK, and tags of auto scaling."""
 
 import json
 import sys
 
+import moto_kafka  # noqa: F401  plays more of MSK
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.server import main
 
