@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, without the tool's terminal")]
 
 mod database;
+mod deploy;
 mod dev_up;
 mod docker;
 mod events;
@@ -21,6 +22,13 @@ mod stack;
 mod startup;
 mod tail;
 mod topic;
+// The worlds that the tests play, of which a figure needs a part.
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/support/mod.rs"]
+mod support;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/deploy/world.rs"]
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +84,8 @@ enum Figure {
     Image,
     /// How long the backend takes to start as a function of AWS Lambda
     Lambda,
+    /// What a deploy costs above the rollouts that it waits for
+    Deploy,
 }
 
 /// For the few things that wait: one thread, so that it takes little from what is measured.
@@ -139,5 +149,6 @@ fn lines(figure: Figure, stack: Option<&Stack>, quick: bool) -> Result<Vec<Line>
         Figure::Docker => docker::measure(quick),
         Figure::Image => image::measure(quick),
         Figure::Lambda => lambda::measure(stack()?, quick),
+        Figure::Deploy => deploy::measure(quick),
     }
 }
