@@ -23,10 +23,10 @@ mod startup;
 mod tail;
 mod topic;
 // The worlds that the tests play, of which a figure needs a part.
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 #[path = "../../tests/deploy/world.rs"]
 mod world;
 
