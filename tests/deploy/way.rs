@@ -168,13 +168,13 @@ fn what_is_not_ready_is_named_before_anything_is_done() {
 }
 
 #[test]
-fn the_health_of_the_targets_is_watched() {
-    use crate::support::aws::{Emulator, Player};
+fn the_health_of_targets_and_alarms_is_watched() {
+    use crate::support::aws::{Emulator, Player, ministack};
     use crate::support::ground::{Network, clients, target_group};
     use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
     // The one that plays target groups with health.
     let moto = Emulator::start(Player::Moto, &[]);
-    let config = clients(&moto.endpoint());
+    let (config, watching) = (clients(&moto.endpoint()), clients(&ministack().endpoint()));
     let target = super::world::runtime().block_on(async {
         let network = Network::make(&moto.endpoint()).await;
         let target = target_group(&config, &network, "backend", "/health/ready").await;
@@ -182,9 +182,17 @@ fn the_health_of_the_targets_is_watched() {
         let balancers = aws_sdk_elasticloadbalancingv2::Client::new(&config);
         let call = balancers.register_targets().target_group_arn(&target).set_targets(Some(targets.to_vec()));
         call.send().await.unwrap();
+        let alarms = aws_sdk_cloudwatch::Client::new(&watching);
+        let alarm = alarms.put_metric_alarm().alarm_name("too-many-5xx").namespace("AWS/ApplicationELB");
+        let alarm = alarm.metric_name("HTTPCode_Target_5XX_Count").period(60).evaluation_periods(1).threshold(1.0);
+        let above = aws_sdk_cloudwatch::types::ComparisonOperator::GreaterThanThreshold;
+        let sum = aws_sdk_cloudwatch::types::Statistic::Sum;
+        alarm.comparison_operator(above).statistic(sum).send().await.unwrap();
+        let state = alarms.set_alarm_state().alarm_name("too-many-5xx").state_reason("tried");
+        state.state_value(aws_sdk_cloudwatch::types::StateValue::Alarm).send().await.unwrap();
         target
     });
-    let world = World::new();
+    let world = World::with(&super::world::FILE.replace("deploy: {", "deploy: {alarms: [too-many-5xx], "));
     let outputs = std::fs::read_to_string(world.file("outputs.json")).unwrap();
     let mut outputs: serde_json::Value = serde_json::from_str(&outputs).unwrap();
     outputs["services"]["backend"]["target_group"] = target.into();
@@ -196,4 +204,5 @@ fn the_health_of_the_targets_is_watched() {
     ran.says("2/2 running · 2/2 healthy");
     let status = world.run_with(&variables, &["status", "prod", "--output", "json"]).ends_with(0).json();
     assert_eq!(status["services"]["backend"]["healthy"], serde_json::json!([2, 2]), "{status}");
+    assert_eq!(status["alarms"]["too-many-5xx"], "alarm", "{status}");
 }
