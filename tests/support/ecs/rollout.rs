@@ -148,7 +148,10 @@ impl Rollout {
             return Happened::Nothing;
         }
         self.stage = None;
-        self.finish("SUCCESSFUL", "Service deployment completed.", now);
+        // It ended when it was due, however late somebody looks.
+        let stages = if self.strategy == "ROLLING" { 1 } else { i64::try_from(STAGES.len()).unwrap_or(0) };
+        let due = self.created + STEP * (self.desired + stages) as f64;
+        self.finish("SUCCESSFUL", "Service deployment completed.", due.min(now));
         Happened::Succeeded
     }
 
