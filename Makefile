@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-tests page build up down check deny test test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz demo-deploy bench
+.PHONY: help setup setup-tests page build up down check deny test test-documents test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz demo-deploy bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -16,7 +16,7 @@ up: build ## Build everything and bring the whole app up, detached: on Docker wh
 down: ## Stop the app; its data stays
 	target/release/streamify dev down
 
-test: setup-tests check deny test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz ## Everything that must hold before a change lands
+test: setup-tests check deny test-documents test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz ## Everything that must hold before a change lands
 
 setup: ## Install what the app needs, where that is allowed
 	@scripts/setup.sh
@@ -37,6 +37,9 @@ check: page ## Formatting, lints, and the queries' committed descriptions
 
 deny: ## Licences and sources of what is linked
 	cargo deny --log-level error check bans licenses sources
+
+test-documents: ## The documents' links: each leads to a file and a heading that is there
+	@scripts/documents.py
 
 test-workflows: ## The workflows of continuous integration: syntax, shell, and what could be abused
 	@scripts/workflows.sh
