@@ -42,7 +42,7 @@ run() {
     ministack)
       # Without the two switches it opens ports on every interface.
       export BIND_HOST=127.0.0.1 GATEWAY_PORT=$2 IOT_MTLS_ENABLED=0 SFTP_ENABLED=0 MINISTACK_ACCOUNT_ID=$account
-      exec "$tools/bin/ministack"
+      exec "$tools/bin/python" "$here/../tests/support/ministack_server.py"
       ;;
     moto)
       # Roles of AWS's own policies, and services that run two tasks.

@@ -18,7 +18,7 @@ mod variables;
 pub use cost::{Bill, Line as CostLine, Prices, bill};
 pub use diagnostics::{Diagnostic, Lock};
 pub use graph::{Form, Graph};
-pub use plan::{Action, Change, MASK, Plan, Shown};
+pub use plan::{Action, Change, MASK, Plan, Shown, resources};
 pub use render::{BACKEND_FILE, Rendered, VARIABLES_FILE};
 pub use saved::{Purpose, Saved};
 pub use site::{Applied, Making, Planned, Site, Validation, rendered};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::diagnostics::Diagnostic;
+use super::plan::resources;
 use crate::report::{Event, Report};
 
 /// One line (<https://developer.hashicorp.com/terraform/internals/machine-readable-ui>); only what is used of it.
@@ -89,7 +90,7 @@ impl<'a> Listener<'a> {
             "refresh_complete" => {
                 self.refreshed += 1;
                 if self.is_live {
-                    self.report.doing(self.name, &format!("looked at {} resources", self.refreshed));
+                    self.report.doing(self.name, &format!("looked at {}", resources(self.refreshed)));
                 }
             }
             "apply_start" if hook.action != "read" => {

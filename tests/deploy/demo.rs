@@ -1,122 +1,82 @@
 //! The whole of shipping, told as a story: this project's own `streamify.yaml` from a clean state to a deploy that is
 //! live, the ways in which one fails, and the way back. `make demo-deploy` prints every command with what it says.
 
-#![allow(clippy::print_stdout, reason = "a demo is shown")]
-
 use std::fs;
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::world::{Ran, SECRET, deploys_table, runtime};
 use crate::support::aws::{ACCOUNT, Emulator, Player, variables};
 use crate::support::ecs::{Ecs, Fate};
 use crate::support::ground::{self, Network, clients};
-use crate::support::process::{eventually, folder};
+use crate::support::process::eventually;
+use crate::support::story::{Going, Story};
 
 pub const BACKEND: &str = "streamify-prod-backend";
 const FRONTEND: &str = "streamify-prod-frontend";
 
-/// A copy of what is shipped, in an AWS where Terraform has been at work and nothing else.
+/// What is shipped, and an AWS where Terraform has been at work and nothing else.
 pub struct Stage {
     ecs: Ecs,
-    emulator: Emulator,
-    folder: TempDir,
-    is_shown: bool,
+    story: Story,
+    _emulator: Emulator,
 }
 
 impl Stage {
     pub fn new() -> Self {
         let emulator = Emulator::start(Player::MiniStack, &[]);
-        let folder = folder();
         let ecs = Ecs::start(&emulator.endpoint());
         let outputs = runtime().block_on(made(&clients(&emulator.endpoint()), &emulator, &ecs));
-        let stage = Self { ecs, emulator, folder, is_shown: std::env::var_os("STREAMIFY_DEMO").is_some() };
-        fs::write(stage.file("outputs.json"), serde_json::to_string_pretty(&outputs).unwrap()).unwrap();
-        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("streamify.yaml");
-        let own = fs::read_to_string(own).unwrap();
-        fs::write(stage.file("streamify.yaml"), format!("{own}\nimages:\n  app: {{binary: streamify}}\n")).unwrap();
-        // The program that is shipped is this one, as small as a release of it.
-        let mut strip = Command::new("strip");
-        strip.arg("-o").arg(stage.file("streamify")).arg(env!("CARGO_BIN_EXE_streamify"));
-        assert!(strip.status().unwrap().success());
-        let values =
+        let secrets =
             format!("DATABASE_URL=postgres://app:{SECRET}@db.internal/app\nKAFKA_BROKERS=kafka.internal:9098\n");
-        fs::write(stage.file(".env"), values).unwrap();
-        stage
+        let mut story = Story::new(|own| own, &secrets);
+        fs::write(story.file("outputs.json"), serde_json::to_string_pretty(&outputs).unwrap()).unwrap();
+        story.variables = variables(&emulator.endpoint());
+        let own = [
+            ("AWS_ENDPOINT_URL_ECS", ecs.endpoint()),
+            ("STREAMIFY_ECR_REGISTRY", format!("127.0.0.1:{}", emulator.port)),
+            ("XDG_CACHE_HOME", story.file("cache").display().to_string()),
+            ("STREAMIFY_LEASE_SECONDS", "4".to_owned()),
+            ("USER", "anna".to_owned()),
+        ];
+        story.variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Self { ecs, story, _emulator: emulator }
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.story.file(name)
     }
 
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.story.folder()
     }
 
     /// Everything that a process needs to work in this AWS.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let mut all = variables(&self.emulator.endpoint());
-        let own = [
-            ("AWS_ENDPOINT_URL_ECS", self.ecs.endpoint()),
-            ("STREAMIFY_ECR_REGISTRY", format!("127.0.0.1:{}", self.emulator.port)),
-            ("XDG_CACHE_HOME", self.file("cache").display().to_string()),
-            ("STREAMIFY_LEASE_SECONDS", "4".to_owned()),
-            ("USER", "anna".to_owned()),
-        ];
-        all.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        all
-    }
-
-    /// Says what comes next.
-    fn chapter(&self, text: &str) {
-        if self.is_shown {
-            println!("\n\u{1b}[1m# {text}\u{1b}[0m");
-        }
-    }
-
-    /// Runs a command to its end, and shows it.
-    pub fn run(&self, arguments: &str) -> Ran {
-        let child = self.start(arguments);
-        self.ended(arguments, child)
-    }
-
-    /// What it says goes to one file, in the order in which a terminal would show it.
-    fn start(&self, arguments: &str) -> (Child, PathBuf) {
-        let words: Vec<&str> = arguments.split(' ').collect();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_streamify"));
-        command.args(&words).current_dir(self.folder()).env_clear().envs(self.variables()).stdin(Stdio::null());
-        if words[0] != "secrets" || words[1] == "diff" {
-            command.args(["--outputs", "outputs.json"]);
-        }
-        if self.is_shown && std::io::stdout().is_terminal() {
-            command.arg("--colour=always");
-        }
-        let said = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
-        let (file, path) = said.keep().unwrap();
-        command.stdout(file.try_clone().unwrap()).stderr(file);
-        (command.spawn().unwrap(), path)
-    }
-
-    fn ended(&self, arguments: &str, (mut child, said): (Child, PathBuf)) -> Ran {
-        let status = child.wait().unwrap();
-        let ran = Ran::of(&Output { status, stdout: fs::read(said).unwrap(), stderr: Vec::new() });
-        assert_eq!(self.ecs.state().wrong, Vec::<String>::new());
-        if self.is_shown {
-            println!("\n\u{1b}[2m$\u{1b}[0m streamify {arguments}");
-            println!("{}\u{1b}[2m(exit code {})\u{1b}[0m", ran.out, ran.code.unwrap_or(-1));
-        }
-        ran
+        self.story.variables.clone()
     }
 
     /// Another version of the program.
     pub fn change(&self, what: &str) {
-        let mut program = fs::OpenOptions::new().append(true).open(self.file("streamify")).unwrap();
-        program.write_all(what.as_bytes()).unwrap();
+        self.story.change(what);
+    }
+
+    /// Runs a command to its end, and shows it.
+    pub fn run(&self, arguments: &str) -> Ran {
+        self.ended(self.start(arguments))
+    }
+
+    fn start(&self, arguments: &str) -> Going {
+        let has_outputs = !arguments.starts_with("secrets ") || arguments.starts_with("secrets diff");
+        self.story.start(arguments, if has_outputs { &["--outputs", "outputs.json"] } else { &[] })
+    }
+
+    fn ended(&self, going: Going) -> Ran {
+        let ran = self.story.ended(going);
+        assert_eq!(self.ecs.state().wrong, Vec::<String>::new());
+        ran
     }
 
     pub fn destine(&self, service: &str, fate: Fate) {
@@ -163,61 +123,60 @@ async fn made(config: &SdkConfig, emulator: &Emulator, ecs: &Ecs) -> Value {
 fn from_a_clean_state_to_a_deploy_that_is_live_and_back() {
     let stage = Stage::new();
 
-    stage.chapter("Terraform has been at work, and nothing else: what is missing is named before anything is done.");
+    stage.story.chapter("Terraform has been at work, and nothing else: what is missing is named before anything is done.");
     let ran = stage.run("verify prod").ends_with(1);
     ran.says("neither of the stores has /streamify/prod/DATABASE_URL").says("✔ cluster  streamify-prod");
     let ran = stage.run("deploy prod").ends_with(1);
     ran.says("prod is not ready for a deploy").says("JWT_KEYS");
     assert!(!stage.ecs.state().calls.iter().any(|call| call.contains("Register") || call.contains("Update")));
 
-    stage.chapter("Secrets: from a file, and a signing key by chance. No value is an argument, and none is shown.");
+    stage.story.chapter("Secrets: from a file, and a signing key by chance. No value is an argument, and none is shown.");
     stage.run("secrets import prod .env").ends_with(0);
     stage.run("secrets rotate prod --yes").ends_with(0);
     stage.run("secrets diff prod").ends_with(0);
 
-    stage.chapter("What a deploy would do: it builds, and changes nothing.");
+    stage.story.chapter("What a deploy would do: it builds, and changes nothing.");
     stage.run("deploy prod --dry-run").ends_with(0).says("register");
     assert_eq!(stage.rollouts(BACKEND), 0);
 
-    stage.chapter("The whole chain: verify, lock, images, migration, register, update, watch, record.");
+    stage.story.chapter("The whole chain: verify, lock, images, migration, register, update, watch, record.");
     stage.run("deploy prod").ends_with(0).says("app: pushed").says("migrations").says("is live");
     let image = stage.ecs.state().image(BACKEND);
     assert!(image.contains("/streamify/app@sha256:"), "{image}");
     assert_eq!(stage.ecs.state().image(FRONTEND), image);
     stage.run("deploy prod").ends_with(0).says("nothing to do");
 
-    stage.chapter("A migration that fails: no service is touched.");
+    stage.story.chapter("A migration that fails: no service is touched.");
     stage.change("1");
     stage.ecs.state().one_offs.push_back((1, vec!["error: column \"views\" already exists".into()]));
     let before = stage.rollouts(BACKEND);
     stage.run("deploy prod").ends_with(1).says("column \"views\" already exists");
     assert_eq!((stage.rollouts(BACKEND), stage.ecs.state().image(BACKEND)), (before, image.clone()));
 
-    stage.chapter("A program that does not start: ECS takes it back, and its last lines say why.");
+    stage.story.chapter("A program that does not start: ECS takes it back, and its last lines say why.");
     let fails = Fate::Fails { code: 101, lines: vec!["starting".into(), "panic: KAFKA_BROKERS is not set".into()] };
     stage.destine(BACKEND, fails);
     let ran = stage.run("deploy prod").ends_with(5);
     ran.says("rolled back").says("panic: KAFKA_BROKERS is not set").says("3 tasks stopped");
     assert_eq!(stage.ecs.state().image(BACKEND), image);
 
-    stage.chapter("Somebody else deploys: the second one hears who, and the first is taken back while it goes on.");
+    stage.story.chapter("Somebody else deploys: the second one hears who, and the first is taken back while it goes on.");
     stage.destine(BACKEND, Fate::Hangs);
-    let first = "deploy prod --skip-migration";
-    let going = stage.start(first);
+    let going = stage.start("deploy prod --skip-migration");
     eventually("the rollout goes on", || stage.rollouts(BACKEND) > before + 1);
     stage.run("deploy prod").ends_with(1).says("prod is being deployed by anna@");
     // An operator's word to ECS, as its console would say it.
     stop_open_rollout(&stage);
-    stage.ended(first, going).ends_with(5).says("rolled back");
+    stage.ended(going).ends_with(5).says("rolled back");
 
-    stage.chapter("A good version, and the way back from it.");
+    stage.story.chapter("A good version, and the way back from it.");
     stage.change("2");
     stage.run("deploy prod --skip-migration").ends_with(0);
     assert_ne!(stage.ecs.state().image(BACKEND), image);
     stage.run("rollback prod").ends_with(0);
     assert_eq!(stage.ecs.state().image(BACKEND), image);
 
-    stage.chapter("Who deployed what, and what runs.");
+    stage.story.chapter("Who deployed what, and what runs.");
     stage.run("history prod").ends_with(0).says("rolled back").says("anna@");
     stage.run("status prod").ends_with(0).says(BACKEND);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
@@ -12,9 +12,7 @@ use tempfile::TempDir;
 use crate::support::aws::{ACCOUNT, Emulator, REGION, ministack, variables};
 use crate::support::ecs::Ecs;
 use crate::support::process::folder;
-
-/// A value that must never be seen.
-pub const SECRET: &str = "hunter2-never-to-be-seen";
+pub use crate::support::ran::{Ran, SECRET};
 
 /// Services, and how they are deployed.
 pub const FILE: &str = "\
@@ -190,38 +188,4 @@ pub fn image(letter: char) -> String {
 
 pub fn reference(letter: char) -> String {
     format!("registry.example/app@sha256:{}", letter.to_string().repeat(64))
-}
-
-/// What a run said.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
-}
-
-impl Ran {
-    /// Whatever ran, no secret is in what it said.
-    pub fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let ran = Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) };
-        assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET), "a secret was printed: {ran:?}");
-        ran
-    }
-
-    #[track_caller]
-    pub fn ends_with(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    pub fn says(self, what: &str) -> Self {
-        assert!(self.out.contains(what) || self.err.contains(what), "it lacks {what:?}:\n{}\n{}", self.out, self.err);
-        self
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{self:?}"))
-    }
 }

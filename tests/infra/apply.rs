@@ -84,7 +84,7 @@ fn what_fails_is_named_and_the_next_apply_goes_on() {
         0,
         &["± replace terraform_data.third: its last creation failed halfway", "terraform_data.third: created"],
     );
-    assert!(again.out.contains("1 resources in"), "{}", again.out);
+    assert!(again.out.contains("1 resource in"), "{}", again.out);
 }
 
 /// A root whose second resource takes its time, and whose third comes after it.

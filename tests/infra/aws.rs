@@ -58,7 +58,7 @@ output "table" { value = aws_dynamodb_table.deploys.name }
 "#;
 
 /// The provider is built once and kept; the first run of it takes minutes.
-fn provider() -> String {
+pub fn provider() -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/terraform-provider.sh");
     let output = Command::new(script).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

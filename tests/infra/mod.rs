@@ -4,6 +4,7 @@
 mod apply;
 mod aws;
 mod broken;
+mod demo;
 mod look;
 mod plan;
 mod render;

@@ -10,3 +10,5 @@ pub mod kafka;
 pub mod lambda;
 pub mod postgres;
 pub mod process;
+pub mod ran;
+pub mod story;

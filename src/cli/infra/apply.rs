@@ -2,7 +2,7 @@ use super::super::{Context, Outcome};
 use super::show::{coloured, confirm_losses};
 use super::{Choice, Ground, Place, With, cdk, pipeline};
 use crate::failure::{Failure, Result};
-use crate::infra::{Applied, Making, Plan, Purpose, Site};
+use crate::infra::{Applied, Making, Plan, Purpose, Site, resources};
 use crate::terminal::Output;
 
 /// Carry out the kept plan, or plan, ask, and carry that out
@@ -60,7 +60,7 @@ pub(super) async fn carry_out(
     let planned = match kept {
         Some(planned) => planned,
         None => {
-            let making = Making { purpose: wish.purpose, targets: wish.targets.to_vec(), refresh_only: false };
+            let making = Making { purpose: wish.purpose, targets: wish.targets.to_vec(), is_kept: true };
             site.plan(&making).await?
         }
     };
@@ -101,8 +101,8 @@ fn tell(applied: &Applied, plan: &Plan, context: &Context) -> Result<Outcome> {
                 return format!("{} {}: nothing to do", paint.good("✔"), applied.environment);
             }
             let word = if applied.purpose == Purpose::Destroy { "destroyed" } else { "applied" };
-            let (count, seconds) = (applied.done.len(), applied.seconds);
-            format!("{} {} is {word}: {count} resources in {seconds} s", paint.good("✔"), applied.environment)
+            let (count, seconds) = (resources(applied.done.len()), applied.seconds);
+            format!("{} {} is {word}: {count} in {seconds} s", paint.good("✔"), applied.environment)
         };
         context.terminal.result(words, applied)?;
     }

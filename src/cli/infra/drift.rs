@@ -8,8 +8,9 @@ use crate::infra::{Making, Purpose};
 
 /// Show what somebody changed outside of Terraform
 ///
-/// Compares what there is with the state, and changes neither. What `streamify deploy` changes (task definitions, the
-/// number of tasks) Terraform ignores, so it is no drift.
+/// Compares what there is with what Terraform left, and changes neither. Shown is what an apply would undo: what
+/// Terraform ignores (task definitions and the number of tasks, which `streamify deploy` changes) is no drift, nor is
+/// what AWS fills in by itself.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify infra drift prod\n  streamify infra drift prod --exit-code\n  \
                         streamify infra drift prod --output json | jq '.drift[].address'\n\n\
@@ -26,7 +27,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     let ground = Ground::enter(&arguments.place, context)?;
     let site = ground.site().await?;
     ground.render()?;
-    let making = Making { purpose: Purpose::Apply, targets: Vec::new(), refresh_only: true };
+    let making = Making { purpose: Purpose::Apply, targets: Vec::new(), is_kept: false };
     let plan = site.plan(&making).await?.plan;
     pipeline::planned(&plan, "Drift of", context)?;
     context.terminal.result(

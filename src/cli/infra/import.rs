@@ -55,7 +55,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         (None, _) => {
             let site = ground.site().await?;
             ground.render()?;
-            let making = Making { purpose: Purpose::Apply, targets: Vec::new(), refresh_only: false };
+            let making = Making { purpose: Purpose::Apply, targets: Vec::new(), is_kept: true };
             let planned = match site.fresh(Purpose::Apply).await? {
                 Some(planned) => planned,
                 None => site.plan(&making).await?,

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::Context;
 use crate::failure::{OrFail, Result};
-use crate::infra::{Action, Applied, Plan};
+use crate::infra::{Action, Applied, Plan, resources};
 
 /// The outputs and the summary of a plan.
 ///
@@ -31,9 +31,9 @@ pub(super) fn applied(applied: &Applied, context: &Context) -> Result<()> {
     append(context, "GITHUB_OUTPUT", || format!("result={result}\ndone={}\n", applied.done.len()))?;
     append(context, "GITHUB_STEP_SUMMARY", || {
         let mut text = format!(
-            "### Infrastructure of {}: {result}\n\n{} resources in {} s.\n",
+            "### Infrastructure of {}: {result}\n\n{} in {} s.\n",
             applied.environment,
-            applied.done.len(),
+            resources(applied.done.len()),
             applied.seconds
         );
         if !applied.failed.is_empty() {

@@ -41,7 +41,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         return cdk::plan(&ground, arguments.exit_code).await;
     }
     let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Apply };
-    let making = Making { purpose, targets: arguments.targets.clone(), refresh_only: false };
+    let making = Making { purpose, targets: arguments.targets.clone(), is_kept: true };
     // A missing program is found before anything is written.
     let site = ground.site().await?;
     ground.render()?;

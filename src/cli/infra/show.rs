@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::failure::{Failure, Result};
-use crate::infra::Plan;
+use crate::infra::{Plan, resources};
 use crate::terminal::Paint;
 
 /// The plan with a colour for each sort of line: what is destroyed or replaced is red.
@@ -35,7 +35,7 @@ pub(super) fn confirm_losses(plan: &Plan, given: &[String], context: &Context) -
     }
     if !context.terminal.can_ask() {
         let mut failure =
-            Failure::failed(format!("the data of {} resources of {} would be lost", left.len(), plan.environment));
+            Failure::failed(format!("the data of {} of {} would be lost", resources(left.len()), plan.environment));
         for (address, name) in &left {
             failure = failure.cause(format!("{name} ({address})"));
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub use difference::{Attribute, MASK};
 pub use read::Shown;
+pub use text::resources;
 
 /// What happens to a resource, the most destructive first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]

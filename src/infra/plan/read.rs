@@ -1,12 +1,12 @@
 //! The form of `terraform show -json`, and a plan made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::difference::{Hidden, Sides, difference};
-use super::{Action, Change, OutputChange, Plan};
+use super::{Action, Attribute, Change, OutputChange, Plan};
 use crate::failure::{Failure, Result};
 
 /// Types whose resources hold data that nobody can make again.
@@ -97,11 +97,7 @@ impl Shown {
         let mut changes: Vec<Change> = self.resource_changes.iter().filter_map(|one| one.change(&hidden)).collect();
         changes.sort_by(|left, right| (left.action, &left.address).cmp(&(right.action, &right.address)));
         let mut drift: Vec<Change> = self.resource_drift.iter().filter_map(|one| one.change(&hidden)).collect();
-        drift.retain(|change| change.action != Action::Change || !change.attributes.is_empty());
-        for change in &mut drift {
-            // It has happened already; nothing of it is asked about.
-            change.loses = None;
-        }
+        drift.retain_mut(|change| is_undone(change, &changes));
         let outputs =
             self.output_changes.iter().filter(|(_, change)| change.actions != ["no-op"]).map(|(name, change)| {
                 let attributes = difference(change.sides(), &[], &hidden);
@@ -134,6 +130,26 @@ impl Shown {
         }
         hidden
     }
+}
+
+/// Whether what became of a resource outside of Terraform is what the plan would undo; keeps of its attributes those.
+///
+/// After every apply a provider fills in what it had left empty, and repeats in one resource what others of the
+/// configuration have made (the rules in a security group, the policies in a role): nobody changed any of that.
+fn is_undone(drift: &mut Change, changes: &[Change]) -> bool {
+    // It has happened already; nothing of it is asked about.
+    drift.loses = None;
+    if drift.action != Action::Change {
+        return true;
+    }
+    let top = |attribute: &Attribute| attribute.path.split(['.', '[']).next().unwrap_or_default().to_owned();
+    let planned: BTreeSet<String> = changes
+        .iter()
+        .filter(|change| change.address == drift.address)
+        .flat_map(|change| change.attributes.iter().map(top))
+        .collect();
+    drift.attributes.retain(|attribute| planned.contains(&top(attribute)));
+    !drift.attributes.is_empty()
 }
 
 impl ValueChange {

@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 
 use super::{Action, Attribute, Change, Plan};
 
+/// `1 resource`, `2 resources`.
+pub fn resources(count: usize) -> String {
+    format!("{count} resource{}", if count == 1 { "" } else { "s" })
+}
+
 impl Plan {
     /// The plan as lines; each begins with the mark of its action, so that it can be coloured.
     pub fn text(&self) -> String {
@@ -32,9 +37,9 @@ impl Plan {
     /// What somebody changed outside of Terraform, as lines.
     pub fn drift_text(&self) -> String {
         if self.drift.is_empty() {
-            return format!("{}: what there is, is what the state says", self.environment);
+            return format!("{}: nothing was changed outside of Terraform", self.environment);
         }
-        let mut text = format!("{}: {} resources are not as the state says\n", self.environment, self.drift.len());
+        let mut text = format!("{}: changed outside of Terraform: {}\n", self.environment, resources(self.drift.len()));
         for change in &self.drift {
             line(&mut text, change);
         }

@@ -15,8 +15,8 @@ pub struct Making {
     pub purpose: Purpose,
     /// Only these addresses, where there are any.
     pub targets: Vec<String>,
-    /// Only what somebody changed outside of Terraform; such a plan is not kept.
-    pub refresh_only: bool,
+    /// Whether it is kept for `apply`. One that is not leaves the kept one where it is.
+    pub is_kept: bool,
 }
 
 /// A plan that was made, or one that was kept and is fresh.
@@ -28,15 +28,17 @@ pub struct Planned {
 }
 
 impl Site<'_> {
-    /// Plans, and keeps the plan for `apply`.
+    /// Plans.
     ///
     /// # Errors
     /// Terraform's own, whole; a lock.
     pub async fn plan(&self, making: &Making) -> Result<Planned> {
         self.initialise(true).await?;
         private_folder(self.folder())?;
-        saved::forget(self.folder());
-        let file = if making.refresh_only { self.folder().join("drift") } else { plan_file(self.folder()) };
+        if making.is_kept {
+            saved::forget(self.folder());
+        }
+        let file = if making.is_kept { plan_file(self.folder()) } else { self.folder().join("drift") };
         // Before the plan: what changes meanwhile makes it stale, and never fresh by mistake.
         let basis = self.basis(making.purpose).await?;
         let mut arguments = vec!["plan".to_owned(), "-json".to_owned(), "-input=false".to_owned()];
@@ -45,11 +47,8 @@ impl Site<'_> {
         if making.purpose == Purpose::Destroy {
             arguments.push("-destroy".to_owned());
         }
-        if making.refresh_only {
-            arguments.push("-refresh-only".to_owned());
-        }
         arguments.extend(making.targets.iter().map(|target| format!("-target={target}")));
-        let name = if making.refresh_only { "drift" } else { "plan" };
+        let name = if making.is_kept { "plan" } else { "drift" };
         let mut listener = Listener::new(self.report, self.is_live, name);
         self.report.started(name, "looking at what there is");
         let mut interrupted = || ();
@@ -68,15 +67,15 @@ impl Site<'_> {
             return Err(self.failure(name, &listener.diagnostics));
         }
         let shown = self.show(Some(&file)).await;
-        if making.refresh_only || shown.is_err() {
+        if !making.is_kept || shown.is_err() {
             let _ = std::fs::remove_file(&file);
         }
         let shown = shown?;
         let plan = shown.plan(&self.environment.name);
-        if !making.refresh_only {
+        if making.is_kept {
             Saved { basis, made_at: Timestamp::now(), targets: making.targets.clone() }.store(self.folder())?;
         }
-        let words = if making.refresh_only { format!("{} differ", plan.drift.len()) } else { plan.words() };
+        let words = if making.is_kept { plan.words() } else { format!("{} differ", plan.drift.len()) };
         self.report.finished(name, &words, listener.elapsed());
         Ok(Planned { plan, shown, is_saved: false })
     }
