@@ -82,6 +82,9 @@ pub struct ServiceOutputs {
     pub target_group: Option<String>,
     /// The `CloudWatch` log group's name.
     pub log_group: String,
+    /// Names of the `CloudWatch` alarms that stop this service's rollout, besides those of `streamify.yaml`.
+    #[serde(default)]
+    pub alarms: Vec<String>,
     /// The container's name; the service's by default.
     #[serde(default)]
     pub container: String,

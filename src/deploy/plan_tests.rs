@@ -31,6 +31,7 @@ fn outputs(name: &str) -> ServiceOutputs {
         security_groups: vec!["sg-1".into()],
         target_group: None,
         log_group: format!("/cinema/prod/{name}"),
+        alarms: Vec::new(),
         container: name.to_owned(),
     }
 }
@@ -56,7 +57,7 @@ fn wanted(file: &str, digit: char, rollback_on: &[RollbackOn]) -> BTreeMap<Strin
             Wanted {
                 container: name.clone(),
                 definition: definition(settings, material).unwrap(),
-                configuration: configuration(None, &environment.deploy, rollback_on).unwrap(),
+                configuration: configuration(None, &environment.deploy, rollback_on, &[]).unwrap(),
                 replicas: Some(settings.replicas.try_into().unwrap()),
                 depends_on: settings.depends_on.clone(),
             },
@@ -156,7 +157,7 @@ fn what_terraform_says_of_a_rollout_stays() {
     let breaker = DeploymentCircuitBreaker::builder().enable(false).rollback(false).reset_on_healthy_task(true).build();
     let live =
         DeploymentConfiguration::builder().lifecycle_hooks(hook.clone()).deployment_circuit_breaker(breaker).build();
-    let rendered = configuration(Some(&live), &Deploy::default(), &USUAL).unwrap();
+    let rendered = configuration(Some(&live), &Deploy::default(), &USUAL, &[]).unwrap();
     assert_eq!(rendered.lifecycle_hooks(), [hook]);
     let breaker = rendered.deployment_circuit_breaker.unwrap();
     assert_eq!((breaker.enable, breaker.rollback, breaker.reset_on_healthy_task), (true, true, Some(true)));

@@ -1,6 +1,6 @@
 //! Task definitions and service settings from `streamify.yaml`, Terraform's outputs and the images' digests. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::operation::register_task_definition::RegisterTaskDefinitionInput;
 use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionInputBuilder;
@@ -107,7 +107,10 @@ pub(super) fn configuration(
     live: Option<&DeploymentConfiguration>,
     deploy: &Deploy,
     rollback_on: &[RollbackOn],
+    alarms: &[String],
 ) -> Result<DeploymentConfiguration> {
+    // Terraform's own alarms of the service, and those that streamify.yaml names.
+    let alarms: BTreeSet<String> = deploy.alarms.iter().chain(alarms).cloned().collect();
     let wrong = || "can't render the deployment configuration".to_owned();
     let number =
         |value: Option<u32>, otherwise: i32| value.map_or(otherwise, |value| value.try_into().unwrap_or(i32::MAX));
@@ -137,9 +140,9 @@ pub(super) fn configuration(
     wanted.deployment_circuit_breaker = Some(breaker.build());
     wanted.alarms = Some(
         DeploymentAlarms::builder()
-            .set_alarm_names(Some(deploy.alarms.clone()))
-            .enable(!deploy.alarms.is_empty())
-            .rollback(!deploy.alarms.is_empty() && takes_back(RollbackOn::Alarm))
+            .enable(!alarms.is_empty())
+            .rollback(!alarms.is_empty() && takes_back(RollbackOn::Alarm))
+            .set_alarm_names(Some(alarms.into_iter().collect()))
             .build()
             .or_fail(wrong)?,
     );

@@ -191,6 +191,7 @@ async fn compare(
                     now.configuration.as_ref(),
                     &environment.deploy,
                     &wishes.rollback_on,
+                    &of_service.alarms,
                 )?,
                 replicas,
                 depends_on: settings.depends_on.clone(),

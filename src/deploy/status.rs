@@ -1,6 +1,6 @@
 //! What runs now: counts, revisions, rollouts, events, target health, alarms, and who deploys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::{DeploymentRolloutState, Service};
 use futures_util::future::try_join_all;
@@ -122,17 +122,18 @@ async fn one(ground: &Ground<'_>, name: &str, service: &Service) -> Result<Servi
 }
 
 pub(super) async fn alarms(ground: &Ground<'_>) -> Result<BTreeMap<String, String>> {
-    let names = &ground.environment.deploy.alarms;
+    let services = ground.outputs.services.values().flat_map(|service| &service.alarms);
+    let names: BTreeSet<&String> = ground.environment.deploy.alarms.iter().chain(services).collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
     let client = ground.cloud.aws.cloudwatch();
-    let answer = client.describe_alarms().set_alarm_names(Some(names.clone())).send().await;
+    let answer = client.describe_alarms().set_alarm_names(Some(names.iter().copied().cloned().collect())).send().await;
     let answer = answer.map_err(|error| ground.cloud.failure("can't look at the alarms", &error))?;
     let metric = answer.metric_alarms().iter().map(|alarm| (alarm.alarm_name.clone(), alarm.state_value.clone()));
     let composite = answer.composite_alarms().iter().map(|alarm| (alarm.alarm_name.clone(), alarm.state_value.clone()));
     let states = metric.chain(composite).filter_map(|(name, state)| Some((name?, state?.as_str().to_lowercase())));
-    let mut all: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), "not there".to_owned())).collect();
+    let mut all: BTreeMap<String, String> = names.into_iter().map(|name| (name.clone(), "not there".to_owned())).collect();
     all.extend(states);
     Ok(all)
 }

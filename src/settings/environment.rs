@@ -31,6 +31,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "STREAMIFY_API_BASE", meaning: "the API's address as the browser sees it; empty: the page's own" },
     Variable { name: "STREAMIFY_ALLOWED_ORIGINS", meaning: "origins that may call the API, separated by commas" },
     Variable {
+        name: "STREAMIFY_TRUSTED_PROXIES",
+        meaning: "proxies before the API whose word on a client's address counts; Terraform says 1, the load balancer",
+    },
+    Variable {
         name: "STREAMIFY_LOGINS_PER_MINUTE",
         meaning: "tries of login or register that one address, and one account, has in a minute",
     },

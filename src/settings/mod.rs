@@ -379,7 +379,12 @@ impl Settings {
             refresh_token: Duration::from_secs(
                 86_400 * layers.value("server.refresh_token_days", None, file.server.refresh_token_days, 30)?,
             ),
-            trusted_proxies: layers.value("server.trusted_proxies", None, file.server.trusted_proxies, 0)?,
+            trusted_proxies: layers.value(
+                "server.trusted_proxies",
+                Some("STREAMIFY_TRUSTED_PROXIES"),
+                file.server.trusted_proxies,
+                0,
+            )?,
             logins_per_minute: layers.value(
                 "server.logins_per_minute",
                 Some("STREAMIFY_LOGINS_PER_MINUTE"),

@@ -31,7 +31,7 @@ impl Stage {
         let state = format!("streamify-terraform-state-{ACCOUNT}");
         let settings = format!(
             "  {name}:\n    state: {{bucket: {state}}}\n    variables:\n      github_repository: example/streamify\n      \
-             protect: false\n      database: {{deletion_protection: false}}\n"
+             protect: false\n      database: {{deletion_protection: false, final_snapshot: false}}\n"
         );
         let secrets = format!(
             "DATABASE_URL=postgres://app:{SECRET}@db.internal/streamify\nKAFKA_BROKERS=kafka.internal:9098\n"

@@ -9,7 +9,7 @@
 # HTTP_PROXY, with moto's address, finds it.
 #
 # What an environment protects has to be let go of for a destroy: `protect = false` and
-# `database = { deletion_protection = false }` among its variables.
+# `database = { deletion_protection = false, final_snapshot = false }` among its variables.
 
 provider "aws" {
   access_key                  = "test"

@@ -1,6 +1,7 @@
 """moto's server with what Terraform's AWS provider asks and moto 5.2 does not answer or forgets."""
 
 import json
+import re
 import sys
 
 import moto_kafka  # noqa: F401  plays more of MSK
@@ -127,6 +128,26 @@ def serialized_whole(self, result):
 
 FakeBucket.set_lifecycle = set_whole_lifecycle
 S3Response.serialized = serialized_whole
+
+
+# What refuses requests without TLS: all that arrive here are of that kind.
+TLS = re.compile("aws:SecureTransport|s3:TlsVersion")
+get_permission = FakeBucket.get_permission
+
+
+def get_permission_without_tls(self, action, resource):
+    whole = self.policy
+    try:
+        if whole:
+            policy = json.loads(whole)
+            policy["Statement"] = [one for one in policy["Statement"] if not TLS.search(json.dumps(one))]
+            self.policy = json.dumps(policy).encode() if policy["Statement"] else None
+        return get_permission(self, action, resource)
+    finally:
+        self.policy = whole
+
+
+FakeBucket.get_permission = get_permission_without_tls
 
 
 # The rotation of a secret that another service owns has no function.

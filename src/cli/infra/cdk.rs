@@ -29,7 +29,7 @@ async fn run(ground: &Ground<'_>, command: &str, more: &[&str]) -> Result<i32> {
     }
     // In the terminal's own process group: a Ctrl-C reaches it by itself, and CloudFormation goes on or not by its own rules.
     let status = child.status().await.map_err(|error| {
-        Failure::unreachable("can't run npx").because(&error).hint("It comes with Node.js 22 or newer: nodejs.org")
+        Failure::unreachable("can't run npx").because(&error).hint("It comes with Node.js 20 or newer: nodejs.org")
     })?;
     if ground.context.interrupt.is_cancelled() {
         return Err(Failure::interrupted(2));

@@ -8,14 +8,14 @@ use crate::secrets::{Found, Keys, Rotated};
 
 /// Rotate the keys that sign tokens, without logging anybody out
 ///
-/// The new key signs from the next deploy on; the old ones verify until they are dropped, which is safe once the last
+/// The new key signs once tasks have started anew; the old ones verify until they are dropped, which is safe once the last
 /// token that they signed has expired. While old and new tasks run side by side, an old task refuses a token of the new
-/// key, and the page asks for another: where not even that may happen, announce the key first, deploy, and rotate then.
+/// key, and the page asks for another: where not even that may happen, announce the key first, restart, and rotate then.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  streamify secrets rotate prod JWT_KEYS && streamify deploy prod\n  \
+#[command(after_help = "Examples:\n  streamify secrets rotate prod JWT_KEYS && streamify restart prod\n  \
                         streamify secrets rotate prod JWT_KEYS --drop-old\n\n\
-                        Without a single refused request:\n  streamify secrets rotate prod JWT_KEYS --announce && streamify deploy prod\n  \
-                        streamify secrets rotate prod JWT_KEYS && streamify deploy prod")]
+                        Without a single refused request:\n  streamify secrets rotate prod JWT_KEYS --announce && streamify restart prod\n  \
+                        streamify secrets rotate prod JWT_KEYS && streamify restart prod")]
 pub(super) struct Arguments {
     /// The environment, as streamify.yaml names it
     #[arg(value_name = "ENV")]

@@ -117,7 +117,7 @@ variable "interface_endpoints" {
 }
 
 variable "database" {
-  description = "PostgreSQL on RDS. Storage in GiB."
+  description = "PostgreSQL on RDS. Storage in GiB. `final_snapshot`: whether a destroy leaves one, and the automatic backups."
   type = object({
     name                  = optional(string, "streamify")
     username              = optional(string, "streamify")
@@ -127,6 +127,7 @@ variable "database" {
     max_allocated_storage = optional(number, 500)
     multi_az              = optional(bool, true)
     deletion_protection   = optional(bool, true)
+    final_snapshot        = optional(bool, true)
     backup_days           = optional(number, 14)
   })
   default = {}

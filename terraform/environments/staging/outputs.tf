@@ -39,7 +39,7 @@ output "alarm_topic" {
 }
 
 output "rollout_alarms" {
-  description = "Service → names of the alarms that stop its rollout, for `deploy.alarms` in streamify.yaml."
+  description = "Service → names of the alarms that stop its rollout."
   value       = module.environment.rollout_alarms
 }
 

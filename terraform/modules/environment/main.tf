@@ -112,10 +112,11 @@ module "database" {
   max_allocated_storage   = var.database.max_allocated_storage
   multi_az                = var.database.multi_az
   deletion_protection     = var.database.deletion_protection
-  skip_final_snapshot     = !var.database.deletion_protection
-  backup_days             = var.database.backup_days
-  kms_key                 = local.kms_key
-  alarm_topics            = [module.observability.topic_arn]
+  # One that is protected can't be without.
+  skip_final_snapshot = !var.database.final_snapshot && !var.database.deletion_protection
+  backup_days         = var.database.backup_days
+  kms_key             = local.kms_key
+  alarm_topics        = [module.observability.topic_arn]
 }
 
 module "messaging" {

@@ -16,6 +16,8 @@ output "streamify" {
       DATABASE_USER  = module.database.username
       KAFKA_BROKERS  = module.messaging.brokers
       KAFKA_SECURITY = "msk-iam"
+      # Requests come by the load balancer alone, which says whose they are.
+      STREAMIFY_TRUSTED_PROXIES = "1"
     }
 
     services = {
@@ -27,6 +29,8 @@ output "streamify" {
         target_group    = service.target_group_arn
         log_group       = module.observability.log_groups[name]
         container       = name
+        # They stop its rollout, besides those that streamify.yaml names (`deploy.alarms`).
+        alarms = service.rollout_alarms
       }
     }
   }
@@ -68,7 +72,7 @@ output "alarm_topic" {
 }
 
 output "rollout_alarms" {
-  description = "Service → names of the alarms that stop its rollout, for `deploy.alarms` in streamify.yaml."
+  description = "Service → names of the alarms that stop its rollout."
   value       = { for name, service in module.service : name => service.rollout_alarms }
 }
 

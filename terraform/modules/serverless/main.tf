@@ -40,7 +40,11 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = merge(
-      { STREAMIFY_LOG_FORMAT = "json" },
+      {
+        STREAMIFY_LOG_FORMAT = "json"
+        # The WebSocket API is another origin than the page.
+        STREAMIFY_ALLOWED_ORIGINS = "https://${coalesce(var.domain, aws_cloudfront_distribution.this.domain_name)}"
+      },
       var.environment,
       # Where the values are, never the values: a function reads them when it starts.
       { for name, place in var.secrets : "STREAMIFY_SECRET_${name}" => place },

@@ -1,5 +1,5 @@
 # Alarms that stop a rollout and take it back. They look at both target groups, since either may have the traffic, and
-# their names are made of the service's alone: streamify.yaml can list them (`deploy.alarms`).
+# the output `streamify` tells them to `streamify deploy`.
 
 locals {
   rollout_alarms = concat(

@@ -416,8 +416,8 @@ impl State {
     }
 
     fn update(&mut self, request: &Value) -> Result<Value, Refusal> {
-        let name = text(request, "service").to_owned();
-        self.service(&name)?;
+        // By its name or its ARN.
+        let name = self.service(text(request, "service"))?.name.clone();
         let wanted = match request["taskDefinition"].as_str() {
             Some(wanted) => {
                 Some(self.definition(wanted).ok_or_else(|| refused("ClientException", "TaskDefinition not found."))?)
