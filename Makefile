@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup setup-tests page build up down check deny test test-documents test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz demo-deploy bench
+.PHONY: help setup setup-tests page build up down check deny test test-documents test-workflows test-infrastructure test-cdk test-page test-rust test-browser test-docker test-fuzz demo-deploy demo-infra bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -71,6 +71,10 @@ test-fuzz: page ## The API fuzzed from its OpenAPI document
 demo-deploy: setup-tests page ## Ship from a clean state, the ways it fails, and the way back, on AWS as emulators play it
 	STREAMIFY_DEMO=1 cargo test --quiet --test streamify -- --exact --nocapture \
 	  deploy::demo::from_a_clean_state_to_a_deploy_that_is_live_and_back
+
+demo-infra: setup-tests page ## staging, then prod: rendered, planned, applied, deployed onto, destroyed, on AWS as emulators play it
+	@scripts/terraform-provider.sh >/dev/null
+	STREAMIFY_DEMO=1 cargo test --quiet --test streamify -- --nocapture --test-threads 1 infra::demo::
 
 bench: build ## Figures beside their peers, as ratios
 	cargo bench --bench figures

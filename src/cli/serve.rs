@@ -15,7 +15,8 @@ use crate::settings::Settings;
 #[command(after_help = "Examples:\n  \
     DATABASE_URL=postgres://… KAFKA_BROKERS=localhost:9092 JWT_KEYS=key-1:… streamify serve\n  \
     STREAMIFY_API_BASE=http://localhost:3001 streamify serve --page --listen 127.0.0.1:3000\n  \
-    streamify serve --check\n\n\
+    streamify serve --check\n  \
+    streamify serve --check=started\n\n\
     The first key of JWT_KEYS signs and all verify: to rotate, put a new one first, and drop the old one\n\
     when its last token has expired. `streamify help environment` lists every variable.")]
 pub(super) struct Arguments {
@@ -28,19 +29,30 @@ pub(super) struct Arguments {
     /// Where /metrics is served [default: nowhere]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "page")]
     metrics_listen: Option<SocketAddr>,
-    /// Run nothing, and ask the server that runs here whether it is ready: a container's health check
-    #[arg(long, conflicts_with = "metrics_listen")]
-    check: bool,
+    /// Run nothing, and ask the server that runs here, as a container's health check does: whether it is ready, or was
+    /// once since it started (the page: whether it answers)
+    #[arg(
+        long, value_name = "WHAT", conflicts_with = "metrics_listen", num_args = 0..=1, require_equals = true,
+        default_missing_value = "ready"
+    )]
+    check: Option<Check>,
     /// Run as the function of AWS Lambda that STREAMIFY_LAMBDA names; what this program does when Lambda starts it
     /// without arguments
     #[arg(long, conflicts_with_all = ["page", "listen", "metrics_listen", "check"])]
     lambda: bool,
 }
 
+/// What a health check asks.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Check {
+    Ready,
+    Started,
+}
+
 impl Arguments {
     /// `serve --lambda`.
     pub(super) fn in_lambda() -> Self {
-        Self { page: false, listen: None, metrics_listen: None, check: false, lambda: true }
+        Self { page: false, listen: None, metrics_listen: None, check: None, lambda: true }
     }
 }
 
@@ -55,9 +67,14 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     let settings = context.settings()?;
     let usual = if arguments.page { settings.server.page_listen } else { settings.server.listen };
     let address = arguments.listen.unwrap_or(usual);
-    if arguments.check {
-        // The page depends on nothing: it is ready as soon as it answers.
-        check(address, if arguments.page { "/health/live" } else { "/health/ready" }).await?;
+    if let Some(what) = arguments.check {
+        let path = match what {
+            // The page depends on nothing: it is ready as soon as it answers.
+            _ if arguments.page => "/health/live",
+            Check::Ready => "/health/ready",
+            Check::Started => "/health/started",
+        };
+        check(address, path).await?;
         return Ok(Outcome::Done);
     }
     start_log(settings)?;

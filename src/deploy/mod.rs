@@ -6,6 +6,7 @@
 mod cloud;
 mod difference;
 mod exec;
+mod forget;
 pub mod lambda;
 mod lock;
 mod logs;
@@ -39,6 +40,7 @@ use crate::failure::Result;
 pub use cloud::Cloud;
 pub use difference::Difference;
 pub use exec::{ExecWish, exec};
+pub use forget::forget;
 pub use lock::{Holder, LEASE, Owner};
 pub use logs::{LogLine, LogWish, logs};
 pub use oneoff::run_once;

@@ -107,7 +107,8 @@ async fn go(
     }
     let new: Vec<&String> = plan.active().map(|(name, _)| name).filter(|name| !arns.contains_key(*name)).collect();
     if !new.is_empty() {
-        run.stage("register", &format!("{} revisions", new.len())).await?;
+        let plural = if new.len() == 1 { "" } else { "s" };
+        run.stage("register", &format!("{} revision{plural}", new.len())).await?;
         let made = try_join_all(
             new.iter()
                 .map(async |name| Ok::<_, Failure>(((*name).clone(), register(run, &plan.services[*name]).await?))),

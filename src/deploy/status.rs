@@ -133,7 +133,8 @@ pub(super) async fn alarms(ground: &Ground<'_>) -> Result<BTreeMap<String, Strin
     let metric = answer.metric_alarms().iter().map(|alarm| (alarm.alarm_name.clone(), alarm.state_value.clone()));
     let composite = answer.composite_alarms().iter().map(|alarm| (alarm.alarm_name.clone(), alarm.state_value.clone()));
     let states = metric.chain(composite).filter_map(|(name, state)| Some((name?, state?.as_str().to_lowercase())));
-    let mut all: BTreeMap<String, String> = names.into_iter().map(|name| (name.clone(), "not there".to_owned())).collect();
+    let mut all: BTreeMap<String, String> =
+        names.into_iter().map(|name| (name.clone(), "not there".to_owned())).collect();
     all.extend(states);
     Ok(all)
 }

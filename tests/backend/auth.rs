@@ -196,13 +196,14 @@ async fn a_new_key_takes_over_without_logging_anybody_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_that_is_not_public_asks_for_a_token() {
-    const PUBLIC: [&str; 8] = [
+    const PUBLIC: [&str; 9] = [
         "post /api/auth/register",
         "post /api/auth/login",
         "post /api/auth/refresh",
         "post /api/auth/logout",
         "get /health/live",
         "get /health/ready",
+        "get /health/started",
         "get /openapi.json",
         // Takes its token in the first message.
         "get /ws",

@@ -47,3 +47,30 @@ async fn whatever_is_missing_is_named() {
     assert_eq!(names, ["kafka", "migrations", "postgres"]);
     assert!(!body.to_string().contains("hidden-password"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_ends_readiness_and_no_task() {
+    let broker = std::sync::Arc::new(Broker::prepared(Kind::Kraft));
+    let backend = Backend::start(config(&database().await, &broker.address())).await;
+    let api = backend.api();
+    let status = async |path: &str| api.get(path).await.0;
+    // Before Kafka was there once, a new task has not proved itself.
+    let (early, body) = api.get("/health/started").await;
+    assert_eq!((early.as_u16(), &body["checks"]["kafka"]["status"]), (503, &Value::from("failed")));
+
+    let other = std::sync::Arc::clone(&broker);
+    tokio::task::spawn_blocking(move || other.start()).await.unwrap();
+    let becomes = async |path: &str, wanted: u16| {
+        let waiting = async {
+            while status(path).await != wanted {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.unwrap();
+    };
+    becomes("/health/started", 200).await;
+    let other = std::sync::Arc::clone(&broker);
+    tokio::task::spawn_blocking(move || other.kill()).await.unwrap();
+    becomes("/health/ready", 503).await;
+    assert_eq!(status("/health/started").await, 200);
+}

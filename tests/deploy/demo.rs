@@ -96,7 +96,7 @@ async fn made(config: &SdkConfig, emulator: &Emulator, ecs: &Ecs) -> Value {
     ground::role(&endpoint, "streamify-prod-execution", "ecs-tasks").await;
     let mut services = serde_json::Map::new();
     "streamify-prod".clone_into(&mut ecs.state().cluster);
-    for (name, port, health) in [("backend", 3001, "/health/ready"), ("frontend", 3000, "/health/live")] {
+    for (name, port, health) in [("backend", 3001, "/health/started"), ("frontend", 3000, "/health/live")] {
         let whole = format!("streamify-prod-{name}");
         ground::role(&endpoint, &whole, "ecs-tasks").await;
         ground::log_group(config, &format!("/streamify/prod/{name}")).await;
@@ -123,14 +123,18 @@ async fn made(config: &SdkConfig, emulator: &Emulator, ecs: &Ecs) -> Value {
 fn from_a_clean_state_to_a_deploy_that_is_live_and_back() {
     let stage = Stage::new();
 
-    stage.story.chapter("Terraform has been at work, and nothing else: what is missing is named before anything is done.");
+    stage
+        .story
+        .chapter("Terraform has been at work, and nothing else: what is missing is named before anything is done.");
     let ran = stage.run("verify prod").ends_with(1);
     ran.says("neither of the stores has /streamify/prod/DATABASE_URL").says("✔ cluster  streamify-prod");
     let ran = stage.run("deploy prod").ends_with(1);
     ran.says("prod is not ready for a deploy").says("JWT_KEYS");
     assert!(!stage.ecs.state().calls.iter().any(|call| call.contains("Register") || call.contains("Update")));
 
-    stage.story.chapter("Secrets: from a file, and a signing key by chance. No value is an argument, and none is shown.");
+    stage
+        .story
+        .chapter("Secrets: from a file, and a signing key by chance. No value is an argument, and none is shown.");
     stage.run("secrets import prod .env").ends_with(0);
     stage.run("secrets rotate prod --yes").ends_with(0);
     stage.run("secrets diff prod").ends_with(0);
@@ -160,7 +164,9 @@ fn from_a_clean_state_to_a_deploy_that_is_live_and_back() {
     ran.says("rolled back").says("panic: KAFKA_BROKERS is not set").says("3 tasks stopped");
     assert_eq!(stage.ecs.state().image(BACKEND), image);
 
-    stage.story.chapter("Somebody else deploys: the second one hears who, and the first is taken back while it goes on.");
+    stage
+        .story
+        .chapter("Somebody else deploys: the second one hears who, and the first is taken back while it goes on.");
     stage.destine(BACKEND, Fate::Hangs);
     let going = stage.start("deploy prod --skip-migration");
     eventually("the rollout goes on", || stage.rollouts(BACKEND) > before + 1);

@@ -33,9 +33,8 @@ impl Stage {
             "  {name}:\n    state: {{bucket: {state}}}\n    variables:\n      github_repository: example/streamify\n      \
              protect: false\n      database: {{deletion_protection: false, final_snapshot: false}}\n"
         );
-        let secrets = format!(
-            "DATABASE_URL=postgres://app:{SECRET}@db.internal/streamify\nKAFKA_BROKERS=kafka.internal:9098\n"
-        );
+        let secrets =
+            format!("DATABASE_URL=postgres://app:{SECRET}@db.internal/streamify\nKAFKA_BROKERS=kafka.internal:9098\n");
         let mut story = Story::new(|own| own.replace(&format!("  {name}:\n"), &settings), &secrets);
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&project.join("terraform"), &story.file("terraform"));
@@ -82,8 +81,7 @@ impl Stage {
         command.args(arguments.replace("ENV", self.name).split(' ')).args(["--output", "json"]);
         command.current_dir(self.story.folder()).env_clear().envs(self.story.variables.iter().cloned());
         let output = command.output().unwrap();
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// ARNs of everything that the project's tag is on.
@@ -148,8 +146,16 @@ fn tell(name: &'static str) {
     let names: Vec<String> = lost.map(|name| format!("--confirm-destroy {name}")).collect();
     stage.run(&format!("infra destroy ENV --yes {}", names.join(" "))).ends_with(0);
     assert_eq!(stage.tagged(), before);
-    assert!(stage.ecs.state().services.is_empty());
+    let state = stage.ecs.state();
+    assert!(state.services.is_empty());
+    assert!(state.definitions.values().flatten().all(|one| one["status"] != "ACTIVE"));
+    drop(state);
     stage.run("infra destroy ENV").ends_with(0).says("nothing to do");
+
+    story.chapter("What stays are the values that people have put there.");
+    for secret in ["DATABASE_URL", "JWT_KEYS", "KAFKA_BROKERS"] {
+        stage.run(&format!("secrets delete ENV {secret} --yes")).ends_with(0);
+    }
 }
 
 #[test]

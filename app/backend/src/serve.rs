@@ -110,6 +110,7 @@ pub(crate) fn state(config: Config, pool: PgPool, events: Events) -> Result<Stat
         events,
         videos: videos::Turns::default(),
         is_migrated: AtomicBool::new(false),
+        has_started: AtomicBool::new(false),
     }))
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) videos: videos::Turns,
     /// Whether the schema was found to be this binary's; see `http::health`.
     pub(crate) is_migrated: AtomicBool,
+    /// Whether everything was there once.
+    pub(crate) has_started: AtomicBool,
 }
 
 impl State {

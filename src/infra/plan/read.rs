@@ -9,16 +9,15 @@ use super::difference::{Hidden, Sides, difference};
 use super::{Action, Attribute, Change, OutputChange, Plan};
 use crate::failure::{Failure, Result};
 
-/// Types whose resources hold data that nobody can make again.
-const STATEFUL: [&str; 16] = [
-    "aws_cloudwatch_log_group",
+/// Types whose resources hold data that nobody can make again. Keys are not among them, since AWS gives them back for
+/// days, nor are logs: a name that is one of a dozen to type is typed without a thought.
+const STATEFUL: [&str; 14] = [
     "aws_db_instance",
     "aws_dynamodb_table",
     "aws_ebs_volume",
     "aws_ecr_repository",
     "aws_efs_file_system",
     "aws_elasticache_replication_group",
-    "aws_kms_key",
     "aws_msk_cluster",
     "aws_msk_serverless_cluster",
     "aws_rds_cluster",

@@ -83,6 +83,8 @@ model! {
     "DeleteService": delete_service DeleteServiceInput DeleteServiceOutput,
     "DeregisterTaskDefinition":
         deregister_task_definition DeregisterTaskDefinitionInput DeregisterTaskDefinitionOutput,
+    "ListTaskDefinitions": list_task_definitions ListTaskDefinitionsInput ListTaskDefinitionsOutput,
+    "DeleteTaskDefinitions": delete_task_definitions DeleteTaskDefinitionsInput DeleteTaskDefinitionsOutput,
     "TagResource": tag_resource TagResourceInput TagResourceOutput,
     "UntagResource": untag_resource UntagResourceInput UntagResourceOutput,
     "ListTagsForResource": list_tags_for_resource ListTagsForResourceInput ListTagsForResourceOutput,

@@ -52,6 +52,8 @@ pub struct State {
     pub cluster: String,
     pub services: BTreeMap<String, Service>,
     /// By family, the first is revision 1.
+    /// Deleted ones, as they are still told for a while.
+    pub deleted: BTreeMap<String, Value>,
     pub definitions: BTreeMap<String, Vec<Value>>,
     pub tasks: BTreeMap<String, Task>,
     /// What the next one-off tasks are destined to: exit code and lines; then they end well.
@@ -81,6 +83,7 @@ impl Default for State {
             clock: Clock { began: Instant::now(), base: 1_800_000_000.0, rate: 12.0 },
             cluster: "cinema-prod".to_owned(),
             services: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             definitions: BTreeMap::new(),
             tasks: BTreeMap::new(),
             one_offs: VecDeque::new(),
@@ -107,6 +110,11 @@ fn text<'a>(request: &'a Value, name: &str) -> &'a str {
 
 fn refused(kind: &'static str, message: impl Into<String>) -> Refusal {
     Refusal(kind, message.into())
+}
+
+/// The name at the end of an ARN, or the name.
+fn last(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 impl State {
@@ -241,7 +249,7 @@ impl State {
     }
 
     pub(super) fn service(&self, name: &str) -> Result<&Service, Refusal> {
-        let name = name.rsplit('/').next().unwrap_or(name);
+        let name = last(name);
         self.services.get(name).ok_or_else(|| refused("ServiceNotFoundException", "Service not found."))
     }
 
@@ -353,9 +361,13 @@ impl State {
                 }
                 let (found, missing): (Vec<_>, Vec<_>) =
                     wanted.iter().map(|name| (name, self.service(name))).partition(|(_, found)| found.is_ok());
+                let (deleted, missing): (Vec<_>, Vec<_>) =
+                    missing.iter().map(|(name, _)| *name).partition(|name| self.deleted.contains_key(last(name)));
+                let told = found.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| self.describe(one));
+                let told = told.chain(deleted.into_iter().map(|name| self.deleted[last(name)].clone()));
                 json!({
-                    "services": found.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| self.describe(one)).collect::<Vec<_>>(),
-                    "failures": missing.iter().map(|(name, _)| json!({"arn": name, "reason": "MISSING"})).collect::<Vec<_>>(),
+                    "services": told.collect::<Vec<_>>(),
+                    "failures": missing.iter().map(|name| json!({"arn": name, "reason": "MISSING"})).collect::<Vec<_>>(),
                 })
             }
             "RegisterTaskDefinition" => {

@@ -1,4 +1,4 @@
-//! What Terraform asks of ECS: services made and deleted, revisions let go, tags.
+//! What is asked of ECS to make an environment and to take it away: services made and deleted, revisions let go, tags.
 
 use std::collections::VecDeque;
 
@@ -84,6 +84,7 @@ impl State {
                     made,
                     fates: VecDeque::new(),
                 };
+                self.deleted.remove(&name);
                 self.services.insert(name.clone(), service);
                 json!({"service": self.describe(&self.services[&name])})
             }
@@ -97,6 +98,10 @@ impl State {
                 let mut told = self.describe(service);
                 told["status"] = "DRAINING".into();
                 self.services.remove(&name);
+                let mut deleted = told.clone();
+                (deleted["status"], deleted["desiredCount"], deleted["runningCount"]) =
+                    ("INACTIVE".into(), 0.into(), 0.into());
+                self.deleted.insert(name, deleted);
                 json!({"service": told})
             }
             "DeregisterTaskDefinition" => {
@@ -108,6 +113,28 @@ impl State {
                 let definition = all.into_iter().find(|one| one["taskDefinitionArn"] == arn).unwrap();
                 definition["status"] = "INACTIVE".into();
                 json!({"taskDefinition": definition})
+            }
+            "ListTaskDefinitions" => {
+                let prefix = text("familyPrefix");
+                let all = self.definitions.values().flatten();
+                let active = all.filter(|one| one["status"] == "ACTIVE");
+                let named = active.filter(|one| one["family"].as_str().unwrap().starts_with(&prefix));
+                json!({"taskDefinitionArns": named.map(|one| one["taskDefinitionArn"].clone()).collect::<Vec<_>>()})
+            }
+            "DeleteTaskDefinitions" => {
+                let wanted = request["taskDefinitions"].as_array().cloned().unwrap_or_default();
+                if wanted.len() > 10 {
+                    return Err(Refusal("InvalidParameterException", "At most 10 task definitions.".into()));
+                }
+                for one in self.definitions.values_mut().flatten() {
+                    if wanted.contains(&one["taskDefinitionArn"]) {
+                        if one["status"] != "INACTIVE" {
+                            return Err(Refusal("ClientException", "It must be deregistered first.".into()));
+                        }
+                        one["status"] = "DELETE_IN_PROGRESS".into();
+                    }
+                }
+                json!({"taskDefinitions": [], "failures": []})
             }
             "ListTagsForResource" => json!({"tags": self.tags(&text("resourceArn"))}),
             "TagResource" => {

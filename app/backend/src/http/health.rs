@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Readiness {
     /// `ready` or `not_ready`.
     status: &'static str,
-    /// Each dependency: `postgres`, `migrations`, `kafka`.
+    /// Each dependency that was asked: `postgres`, `migrations`, `kafka`.
     checks: BTreeMap<&'static str, Check>,
 }
 
@@ -44,7 +44,7 @@ impl From<Result<(), String>> for Check {
 }
 
 pub(super) fn router() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready)).routes(routes!(started))
 }
 
 /// Whether the process answers
@@ -59,9 +59,28 @@ async fn live() -> &'static str {
     (status = 503, description = "Some are not; says which", body = Readiness),
 ))]
 async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) {
+    readiness(&state).await
+}
+
+/// Whether everything was there once since the process began
+///
+/// A check for whoever replaces what fails it: a new version counts only once it could do its work, and an outage of
+/// PostgreSQL or Kafka, which another process would suffer from as well, is no reason to end this one.
+#[utoipa::path(get, path = "/health/started", tag = "health", security(()), responses(
+    (status = 200, description = "It was, or it is", body = Readiness),
+    (status = 503, description = "It is not yet; says what is missing", body = Readiness),
+))]
+async fn started(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) {
+    if state.has_started.load(Ordering::Relaxed) {
+        return (StatusCode::OK, Json(Readiness { status: "ready", checks: BTreeMap::new() }));
+    }
+    readiness(&state).await
+}
+
+async fn readiness(state: &State) -> (StatusCode, Json<Readiness>) {
     let in_time = |name: &'static str| move |_| Err(format!("{name} does not answer in {} s", PATIENCE.as_secs()));
     let (database, kafka) = tokio::join!(
-        tokio::time::timeout(PATIENCE, database(&state)),
+        tokio::time::timeout(PATIENCE, database(state)),
         tokio::time::timeout(PATIENCE, state.events.kafka_ready()),
     );
     let (postgres, migrations) = match database {
@@ -80,6 +99,9 @@ async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Readiness>) 
         ("migrations", Check::from(migrations)),
         ("kafka", Check::from(kafka)),
     ]);
+    if is_ready {
+        state.has_started.store(true, Ordering::Relaxed);
+    }
     let (code, status) =
         if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
     (code, Json(Readiness { status, checks }))

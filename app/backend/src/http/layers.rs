@@ -57,7 +57,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
 
 fn log(span: &tracing::Span, route: &str, status: u16, elapsed: Duration) {
     let milliseconds = elapsed.as_secs_f64() * 1_000.0;
-    if status >= 500 && route != "/health/ready" {
+    if status >= 500 && !matches!(route, "/health/ready" | "/health/started") {
         tracing::error!(parent: span, status, milliseconds, "answered");
     } else if route.starts_with("/health/") {
         // Asked every few seconds by whatever watches this process.

@@ -18,6 +18,7 @@ pub const PUBLIC_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/auth/logout"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
+    ("GET", "/health/started"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/"),
