@@ -163,6 +163,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health/started": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether everything was there once since the process began
+         * @description A check for whoever replaces what fails it: a new version counts only once it could do its work, and an outage of
+         *     PostgreSQL or Kafka, which another process would suffer from as well, is no reason to end this one.
+         */
+        get: operations["started"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -298,7 +319,7 @@ export interface components {
         };
         /** @description Whether the backend can do its work. */
         Readiness: {
-            /** @description Each dependency: `postgres`, `migrations`, `kafka`. */
+            /** @description Each dependency that was asked: `postgres`, `migrations`, `kafka`. */
             checks: {
                 [key: string]: components["schemas"]["Check"];
             };
@@ -1235,6 +1256,44 @@ export interface operations {
                 };
             };
             /** @description Some are not; says which */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    started: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was, or it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Something went wrong on the server's side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not yet; says what is missing */
             503: {
                 headers: {
                     [name: string]: unknown;
