@@ -91,6 +91,7 @@ impl Stage {
         let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request");
         let answer = Command::new("curl")
             .args(["-sf", &self.moto.endpoint(), "-H", &format!("Authorization: {scope}")])
+            .args(["-H", "Content-Type: application/x-amz-json-1.1"])
             .args(["-H", &format!("X-Amz-Target: {target}"), "-d", &request.to_string()])
             .output()
             .unwrap();
