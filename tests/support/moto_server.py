@@ -6,6 +6,7 @@ import sys
 
 import moto_kafka  # noqa: F401  plays more of MSK
 import xmltodict
+from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.rds.models import DBInstance, DBParameterGroup
@@ -48,6 +49,8 @@ ApplicationAutoScalingResponse.register_scalable_target = register_with_tags
 ApplicationAutoScalingResponse.list_tags_for_resource = list_tags
 ApplicationAutoScalingResponse.tag_resource = tag
 ApplicationAutoScalingResponse.untag_resource = untag
+# Services may be played by another server.
+ApplicationAutoscalingBackend._ecs_service_exists_for_target = lambda self, resource_id: True
 
 
 # Descriptions of rules whose other end is no range of addresses.
