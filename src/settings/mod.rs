@@ -2,6 +2,7 @@
 //!
 //! The only reader of the environment. What comes out is typed, and remembers where each value came from.
 
+mod database;
 mod environment;
 mod file;
 mod place;
@@ -19,6 +20,7 @@ pub use streamify_backend::Secret;
 
 use crate::failure::{Failure, Result};
 
+pub use database::DatabaseSettings;
 pub use environment::{Environment, VARIABLES};
 pub use file::nearest;
 pub use file::{FILE_NAME, File, find as find_file, read as read_file};
@@ -211,13 +213,6 @@ pub struct ServerSettings {
     pub log_json: bool,
 }
 
-/// `PostgreSQL`.
-#[derive(Clone, Debug)]
-pub struct DatabaseSettings {
-    pub url: Option<Secret>,
-    pub max_connections: u32,
-}
-
 /// Kafka.
 #[derive(Clone, Debug)]
 pub struct KafkaSettings {
@@ -395,10 +390,7 @@ impl Settings {
             log: layers.value("server.log", Some("STREAMIFY_LOG"), None, "info".to_owned())?,
             log_json: log_format(&mut layers)?,
         };
-        let database = DatabaseSettings {
-            url: layers.secret("database.url", "DATABASE_URL"),
-            max_connections: layers.value("database.max_connections", None, file.database.max_connections, 10)?,
-        };
+        let database = DatabaseSettings::resolve(&mut layers, file.database.max_connections)?;
         let kafka = KafkaSettings {
             brokers: layers.optional("kafka.brokers", Some("KAFKA_BROKERS"), file.kafka.brokers)?,
             topic: layers.value("kafka.topic", None, file.kafka.topic, streamify_backend::TOPIC.to_owned())?,

@@ -15,7 +15,7 @@ mod serve;
 mod state;
 mod together;
 
-pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
+pub use config::{Config, DatabaseConfig, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
 pub use http::openapi;
 pub use modules::auth::PUBLIC_ROUTES;
 pub use modules::events::{Envelope, SCHEMA_VERSION};

@@ -13,7 +13,6 @@ pub(crate) mod outbox;
 mod relay;
 pub(crate) mod socket;
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +20,7 @@ use std::time::Duration;
 use axum::response::Response;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -80,11 +79,13 @@ impl Events {
     /// Starts the relay and the consumer. Kafka and PostgreSQL may be away: both are awaited in the background.
     ///
     /// # Errors
-    /// A database address that can't be read.
-    pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> Result<(Self, Running), sqlx::Error> {
+    /// There is no thread to be had.
+    pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> std::io::Result<(Self, Running)> {
         let events = Self { shutdown: shutdown.clone(), follows: true, ..Self::at_rest(config) };
 
-        let options = PgConnectOptions::from_str(config.database_url.expose())?
+        let options = config
+            .database
+            .options()
             .application_name("streamify-relay")
             // A delete that a crash undoes costs a second delivery with the same id, never a loss.
             .options([("synchronous_commit", "off")]);
@@ -107,8 +108,7 @@ impl Events {
         let (kafka, hub, ended) = (Arc::clone(&events.kafka), Arc::clone(&events.hub), shutdown.clone());
         let consumer = std::thread::Builder::new()
             .name("events-consumer".into())
-            .spawn(move || consumer::run(&kafka, &hub, &ended))
-            .map_err(sqlx::Error::Io)?;
+            .spawn(move || consumer::run(&kafka, &hub, &ended))?;
         let running = Running { relay, announcer, consumer, sockets: events.sockets.clone() };
         Ok((events, running))
     }
