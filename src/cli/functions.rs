@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context) -> Result<Outcome> {
     let environment = resolve(&context.environment).await?;
     let settings = Settings::load(&context.flags, &environment)?;
     start_log(&settings)?;
-    let mut config = config(&settings)?;
+    let mut config = config(&settings).await?;
     config.database_connections = config.database_connections.min(CONNECTIONS);
     let serving = async {
         match function {

@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         served(streamify_backend::serve_page(page, listener, context.interrupt.clone()).await)?;
         return Ok(Outcome::Done);
     }
-    let config = config(settings)?;
+    let config = config(settings).await?;
     let metrics = match arguments.metrics_listen.or(settings.server.metrics_listen) {
         Some(address) => Some(bind(address).await?),
         None => None,
@@ -134,13 +134,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
-pub(super) fn config(settings: &Settings) -> Result<Config> {
+pub(super) async fn config(settings: &Settings) -> Result<Config> {
     let missing = |variable: &str, form: &str| {
         Failure::usage(format!("{variable} is not set")).hint(format!("Set it to {form}."))
     };
     let database = settings.database.required()?;
     let brokers = settings.kafka.brokers.clone().ok_or_else(|| missing("KAFKA_BROKERS", "host:port"))?;
     let keys = settings.server.jwt_keys.as_ref().ok_or_else(|| missing("JWT_KEYS", "id:secret, 32 bytes or more"))?;
+    let tokens = super::kafka_tokens(settings, &brokers).await?;
     Ok(Config {
         database,
         database_connections: settings.database.max_connections,
@@ -150,6 +151,7 @@ pub(super) fn config(settings: &Settings) -> Result<Config> {
             partitions: 3,
             replicas: -1,
             properties: settings.kafka.properties.clone().into_iter().collect(),
+            tokens,
         },
         jwt: JwtConfig {
             keys: JwtKey::parse_list(keys)

@@ -49,6 +49,10 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "how DATABASE_HOST is reached: disable, prefer [on this machine], require [elsewhere], verify-ca or verify-full, which trust the certificates of SSL_CERT_FILE",
     },
     Variable { name: "KAFKA_BROKERS", meaning: "host:port, several separated by commas" },
+    Variable {
+        name: "KAFKA_SECURITY",
+        meaning: "how brokers are spoken to: plaintext, ssl, or msk-iam, which signs in to Amazon MSK with AWS credentials [plaintext]",
+    },
     Variable { name: "JWT_KEYS", meaning: "signing keys as id:secret, separated by commas; the first one signs" },
     Variable {
         name: "STREAMIFY_LAMBDA",

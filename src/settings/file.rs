@@ -134,6 +134,8 @@ pub struct Kafka {
     pub brokers: Option<String>,
     /// The topic of the app's events. Default: `video.created`.
     pub topic: Option<String>,
+    /// How brokers are spoken to. Default: plaintext.
+    pub security: Option<super::KafkaSecurity>,
     /// Further properties of librdkafka, such as `security.protocol`.
     pub properties: BTreeMap<String, String>,
 }

@@ -5,6 +5,7 @@
 mod database;
 mod environment;
 mod file;
+mod kafka;
 mod place;
 mod ship;
 
@@ -24,6 +25,7 @@ pub use database::DatabaseSettings;
 pub use environment::{Environment, VARIABLES};
 pub use file::nearest;
 pub use file::{FILE_NAME, File, find as find_file, read as read_file};
+pub use kafka::{KafkaSecurity, KafkaSettings};
 pub use place::{Position, position};
 pub use ship::{
     APP_IMAGE, Architecture, Compression, Deploy, EnvironmentSettings, Image, Migration, RollbackOn, ServiceSettings,
@@ -213,15 +215,6 @@ pub struct ServerSettings {
     pub log_json: bool,
 }
 
-/// Kafka.
-#[derive(Clone, Debug)]
-pub struct KafkaSettings {
-    /// None: the local stack's broker.
-    pub brokers: Option<String>,
-    pub topic: String,
-    pub properties: BTreeMap<String, String>,
-}
-
 /// Takes values from the layers and remembers where each came from.
 struct Layers<'a> {
     environment: &'a Environment,
@@ -391,11 +384,7 @@ impl Settings {
             log_json: log_format(&mut layers)?,
         };
         let database = DatabaseSettings::resolve(&mut layers, file.database.max_connections)?;
-        let kafka = KafkaSettings {
-            brokers: layers.optional("kafka.brokers", Some("KAFKA_BROKERS"), file.kafka.brokers)?,
-            topic: layers.value("kafka.topic", None, file.kafka.topic, streamify_backend::TOPIC.to_owned())?,
-            properties: file.kafka.properties,
-        };
+        let kafka = KafkaSettings::resolve(&mut layers, file.kafka)?;
         let ship =
             ShipSettings::resolve(file.images, file.services, file.environments).map_err(|failure| match &path {
                 Some(path) => Failure { message: format!("{}: {}", path.display(), failure.message), ..failure },

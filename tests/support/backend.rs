@@ -32,7 +32,14 @@ pub fn config(database_url: &str, brokers: &str) -> Config {
     Config {
         database: DatabaseConfig::of_url(&Secret::new(database_url)).unwrap(),
         database_connections: 8,
-        kafka: KafkaConfig { brokers: brokers.into(), topic: topic(), partitions: 3, replicas: 1, properties: vec![] },
+        kafka: KafkaConfig {
+            brokers: brokers.into(),
+            topic: topic(),
+            partitions: 3,
+            replicas: 1,
+            properties: vec![],
+            tokens: None,
+        },
         jwt: JwtConfig {
             keys: vec![key("test", 't')],
             issuer: "streamify".into(),

@@ -140,7 +140,9 @@ fn own(folder: &Path) -> Vec<String> {
     let user = by_name("postgres").or_else(|| by_name("nobody")).unwrap();
     let own = |path: &Path| nix::unistd::chown(path, Some(user.uid), Some(user.gid)).unwrap();
     own(folder);
-    fs::read_dir(folder).unwrap().for_each(|entry| own(&entry.unwrap().path()));
+    for entry in fs::read_dir(folder).unwrap() {
+        own(&entry.unwrap().path());
+    }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let (uid, gid) = (user.uid.to_string(), user.gid.to_string());
     ["setpriv", "--reuid", &uid, "--regid", &gid, "--clear-groups"].map(str::to_owned).to_vec()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 
-use crate::Secret;
+use crate::{KafkaTokens, Secret};
 
 /// Everything that [`crate::serve`] has to be told.
 #[derive(Clone, Debug)]
@@ -74,6 +74,8 @@ pub struct KafkaConfig {
     pub replicas: i32,
     /// Further properties of librdkafka, such as `security.protocol`.
     pub properties: Vec<(String, String)>,
+    /// What signs in where the properties choose SASL's OAUTHBEARER.
+    pub tokens: Option<KafkaTokens>,
 }
 
 /// How access tokens are signed and how long tokens are good for.
