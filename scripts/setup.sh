@@ -6,8 +6,8 @@ set -euo pipefail
 # A command that must be there, and Debian's package that brings it.
 wanted=(cc:build-essential perl:perl java:openjdk-17-jre-headless mvn:maven psql:postgresql-client node:nodejs npm:npm)
 if [ "${1:-}" = tests ]; then
-  wanted+=(kcat:kcat chromium:chromium curl:curl python3:python3 go:golang dockerd:docker.io iptables:iptables
-    mmdebstrap:mmdebstrap docker-registry:docker-registry openssl:openssl git:git)
+  wanted+=(javac:openjdk-17-jdk-headless kcat:kcat chromium:chromium curl:curl python3:python3 go:golang
+    dockerd:docker.io iptables:iptables mmdebstrap:mmdebstrap docker-registry:docker-registry openssl:openssl git:git)
 fi
 missing=()
 for entry in "${wanted[@]}"; do

@@ -33,6 +33,8 @@ pub struct Outputs {
     pub deploys_table: String,
     /// Variable to ARN, for secrets that Terraform makes.
     pub secrets: BTreeMap<String, String>,
+    /// Variable to value, for what Terraform knows and tasks have to: where the database and Kafka are. Never a secret.
+    pub environment: BTreeMap<String, String>,
     /// By the service's name in `streamify.yaml`.
     pub services: BTreeMap<String, ServiceOutputs>,
     /// Where the environment is functions; then there is no cluster and no service.
@@ -88,6 +90,13 @@ pub struct ServiceOutputs {
     /// The container's name; the service's by default.
     #[serde(default)]
     pub container: String,
+    /// Whether the network lets it reach the database and Kafka; then it gets [`Outputs::environment`].
+    #[serde(default = "yes")]
+    pub reaches_data: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The object as it is written; services are read one by one, so that a mistake is named with its service.
@@ -99,6 +108,9 @@ struct Written {
     deploys_table: String,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    /// Terraform writes null where a root has nothing to tell.
+    #[serde(default)]
+    environment: Option<BTreeMap<String, String>>,
     services: BTreeMap<String, Value>,
 }
 
@@ -169,12 +181,18 @@ impl Outputs {
             assign_public_ip: written.assign_public_ip,
             deploys_table: written.deploys_table,
             secrets: written.secrets,
+            environment: written.environment.unwrap_or_default(),
             services: services.collect::<Result<_>>()?,
             lambda,
             source: source.to_owned(),
         };
         outputs.filled()?;
         Ok(outputs)
+    }
+
+    /// What Terraform tells the tasks of a service: all of [`Outputs::environment`], or nothing.
+    pub fn environment_of(&self, service: &ServiceOutputs) -> BTreeMap<String, String> {
+        if service.reaches_data { self.environment.clone() } else { BTreeMap::new() }
     }
 
     /// Whether every service of the environment is there, and none besides.
@@ -299,6 +317,24 @@ mod tests {
         let all =
             json!({"other": {"value": 1}, "streamify": {"sensitive": false, "type": "dynamic", "value": object()}});
         assert_eq!(Outputs::parse(&all.to_string(), "a file").unwrap(), alone);
+    }
+
+    #[test]
+    fn what_tasks_have_to_know_goes_to_those_that_reach_it() {
+        let environment = |value: Value| {
+            let mut object = object();
+            object["environment"] = value;
+            object["services"]["page"] = object["services"]["backend"].clone();
+            object["services"]["page"]["reaches_data"] = json!(false);
+            Outputs::parse(&object.to_string(), "a file")
+        };
+        let outputs = environment(json!({"DATABASE_HOST": "db.internal"})).unwrap();
+        assert_eq!(outputs.environment_of(&outputs.services["backend"])["DATABASE_HOST"], "db.internal");
+        assert!(outputs.environment_of(&outputs.services["page"]).is_empty());
+        assert!(environment(Value::Null).unwrap().environment.is_empty());
+        assert!(Outputs::parse(&object().to_string(), "a file").unwrap().environment.is_empty());
+        let failure = environment(json!({"DATABASE_PORT": 5432})).unwrap_err();
+        assert!(failure.causes[0].contains("5432"), "{failure:?}");
     }
 
     #[test]

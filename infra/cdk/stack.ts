@@ -93,7 +93,7 @@ export class EnvironmentStack extends Stack {
       if (its.secrets.includes(PASSWORD)) {
         database.password.grantRead(made.executionRole);
       }
-      if (its.secrets.some((secret) => OF_DATABASE.includes(secret))) {
+      if (reachesData(its.secrets)) {
         database.allowFrom(made.group);
         messaging.allowFrom(made.group, made.taskRole);
       }
@@ -129,7 +129,12 @@ export class EnvironmentStack extends Stack {
         KAFKA_BROKERS: messaging.brokers,
         KAFKA_SECURITY: 'msk-iam',
       },
-      services: Object.fromEntries(Object.entries(services).map(([service, made]) => [service, told(made, service)])),
+      services: Object.fromEntries(
+        Object.entries(services).map(([service, made]) => {
+          const its = settings.services[service];
+          return [service, { ...told(made, service), reaches_data: its !== undefined && reachesData(its.secrets) }];
+        }),
+      ),
     };
     this.output('streamify', this.json(outputs), 'What streamify deploy takes (docs/decisions/0008-environments.md)');
     this.output('address', ingress.address, "The app's address");
@@ -159,6 +164,10 @@ export class EnvironmentStack extends Stack {
     }
     return this.toJsonString(value);
   }
+}
+
+function reachesData(secrets: readonly string[]): boolean {
+  return secrets.some((secret) => OF_DATABASE.includes(secret));
 }
 
 function told(made: Service, container: string): object {

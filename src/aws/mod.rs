@@ -5,6 +5,7 @@
 //! [`Aws::identity`] asks who one is, and stops whoever holds credentials for another account.
 
 mod failure;
+mod kafka;
 mod profile;
 mod requests;
 mod rest;

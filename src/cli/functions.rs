@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use streamify_backend::{MIGRATOR, lambda as backend};
+use streamify_backend::{DatabaseConfig, MIGRATOR, lambda as backend};
 
 use super::serve::{config, served, start_log};
 use super::{Context, Outcome};
@@ -12,7 +12,7 @@ use crate::failure::Result;
 use crate::lambda::{Connections, Function, resolve};
 use crate::migrate::Schema;
 use crate::report::{Event, Report};
-use crate::settings::{Secret, Settings};
+use crate::settings::Settings;
 
 /// Each copy of a function works on one request at a time.
 const CONNECTIONS: u32 = 3;
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context) -> Result<Outcome> {
     let environment = resolve(&context.environment).await?;
     let settings = Settings::load(&context.flags, &environment)?;
     start_log(&settings)?;
-    let mut config = config(&settings)?;
+    let mut config = config(&settings).await?;
     config.database_connections = config.database_connections.min(CONNECTIONS);
     let serving = async {
         match function {
@@ -35,8 +35,8 @@ pub(super) async fn run(context: &Context) -> Result<Outcome> {
             }
             Function::Events => {
                 let connections = Arc::new(Connections::of(&environment).await?);
-                let url = config.database_url.clone();
-                let migrate = Box::new(move || -> BoxFuture<'static, _> { Box::pin(migrate(url.clone())) });
+                let database = config.database.clone();
+                let migrate = Box::new(move || -> BoxFuture<'static, _> { Box::pin(migrate(database.clone())) });
                 served(backend::serve_events(config, connections, migrate).await)
             }
         }
@@ -50,9 +50,9 @@ pub(super) async fn run(context: &Context) -> Result<Outcome> {
 }
 
 /// What `migrate run` does.
-async fn migrate(url: Secret) -> std::result::Result<Vec<i64>, String> {
+async fn migrate(database: DatabaseConfig) -> std::result::Result<Vec<i64>, String> {
     let report: Arc<dyn Report> = Arc::new(Logged);
-    let applied = async { Schema::connect(&MIGRATOR, &url).await?.run(None, LOCK, &report).await };
+    let applied = async { Schema::connect(&MIGRATOR, &database).await?.run(None, LOCK, &report).await };
     applied.await.map_err(|failure| {
         let mut text = failure.to_string();
         for hint in &failure.hints {

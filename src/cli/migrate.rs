@@ -3,19 +3,18 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
-use streamify_backend::MIGRATOR;
+use streamify_backend::{DatabaseConfig, MIGRATOR};
 
 use super::{Context, Outcome};
 use crate::failure::{Failure, Result};
 use crate::migrate::check::{Finding, Rule};
 use crate::migrate::{self, Schema, State, add};
-use crate::settings::Secret;
 use crate::stack;
 use crate::terminal::{Paint, Table};
 
 /// Bring the database's schema up to date, look at it, or take it back
 ///
-/// Works on DATABASE_URL, or on the running local stack's database.
+/// Works on DATABASE_URL, or DATABASE_HOST and its like, or on the running local stack's database.
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -146,12 +145,15 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
 
 async fn connect(context: &Context) -> Result<Schema<'static>> {
     let settings = context.settings()?;
-    let local = || stack::running(settings).map(|stack| stack.database_url);
-    let url: Secret = settings.database.url.clone().or_else(local).ok_or_else(|| {
-        Failure::usage("there is no database to work on")
-            .hint("Set DATABASE_URL, or start the local stack: streamify dev up")
-    })?;
-    Schema::connect(&MIGRATOR, &url).await
+    let local = || stack::running(settings).and_then(|stack| DatabaseConfig::of_url(&stack.database_url));
+    let database = match settings.database.named()?.or_else(local) {
+        Some(database) => database,
+        None => settings
+            .database
+            .required()
+            .map_err(|failure| failure.hint("Or start the local stack: streamify dev up"))?,
+    };
+    Schema::connect(&MIGRATOR, &database).await
 }
 
 fn tell(context: &Context, how: &str, done: &[i64]) -> Result<()> {

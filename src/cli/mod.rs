@@ -22,10 +22,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use streamify_backend::KafkaTokens;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::Aws;
 use crate::failure::{Failure, Result};
-use crate::settings::{Environment, Flags, Settings};
+use crate::settings::{Environment, Flags, KafkaSecurity, Settings};
 use crate::terminal::{self, Terminal};
 
 /// How a command ended that did not fail.
@@ -149,6 +151,14 @@ impl Context {
         }
         let settings = Settings::load(&self.flags, &self.environment)?;
         Ok(self.settings.get_or_init(|| settings))
+    }
+}
+
+/// What signs in to the brokers, where the settings want that.
+async fn kafka_tokens(settings: &Settings, brokers: &str) -> Result<Option<KafkaTokens>> {
+    match settings.kafka.security {
+        KafkaSecurity::MskIam => Box::pin(Aws::kafka_tokens(brokers, &settings.environment)).await.map(Some),
+        KafkaSecurity::Plaintext | KafkaSecurity::Ssl => Ok(None),
     }
 }
 

@@ -1,16 +1,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use streamify_backend::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig, Secret};
+use streamify_backend::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
 use tokio::net::TcpListener;
 
 use super::{Context, Outcome, functions};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::settings::Settings;
 
 /// Run the backend, or with --page the page: what a container runs
 ///
-/// Takes DATABASE_URL, KAFKA_BROKERS and JWT_KEYS from the environment. Migrations are run by `streamify migrate run`.
+/// Takes DATABASE_URL (or DATABASE_HOST and its like), KAFKA_BROKERS and JWT_KEYS from the environment. Migrations are run by `streamify migrate run`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     DATABASE_URL=postgres://… KAFKA_BROKERS=localhost:9092 JWT_KEYS=key-1:… streamify serve\n  \
@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
         served(streamify_backend::serve_page(page, listener, context.interrupt.clone()).await)?;
         return Ok(Outcome::Done);
     }
-    let config = config(settings)?;
+    let config = config(settings).await?;
     let metrics = match arguments.metrics_listen.or(settings.server.metrics_listen) {
         Some(address) => Some(bind(address).await?),
         None => None,
@@ -134,19 +134,16 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
-pub(super) fn config(settings: &Settings) -> Result<Config> {
+pub(super) async fn config(settings: &Settings) -> Result<Config> {
     let missing = |variable: &str, form: &str| {
         Failure::usage(format!("{variable} is not set")).hint(format!("Set it to {form}."))
     };
-    let database_url = settings
-        .database
-        .url
-        .clone()
-        .ok_or_else(|| missing("DATABASE_URL", "postgres://user:password@host/database"))?;
+    let database = settings.database.required()?;
     let brokers = settings.kafka.brokers.clone().ok_or_else(|| missing("KAFKA_BROKERS", "host:port"))?;
     let keys = settings.server.jwt_keys.as_ref().ok_or_else(|| missing("JWT_KEYS", "id:secret, 32 bytes or more"))?;
+    let tokens = super::kafka_tokens(settings, &brokers).await?;
     Ok(Config {
-        database_url: check_url(database_url)?,
+        database,
         database_connections: settings.database.max_connections,
         kafka: KafkaConfig {
             brokers,
@@ -154,6 +151,7 @@ pub(super) fn config(settings: &Settings) -> Result<Config> {
             partitions: 3,
             replicas: -1,
             properties: settings.kafka.properties.clone().into_iter().collect(),
+            tokens,
         },
         jwt: JwtConfig {
             keys: JwtKey::parse_list(keys)
@@ -170,16 +168,6 @@ pub(super) fn config(settings: &Settings) -> Result<Config> {
         logins_per_minute: settings.server.logins_per_minute,
         shutdown_grace: Duration::from_secs(10),
     })
-}
-
-/// An address that is not one would only show at the first query, with the password in the error.
-fn check_url(url: Secret) -> Result<Secret> {
-    let known = ["postgres://", "postgresql://"];
-    if known.iter().any(|scheme| url.expose().starts_with(scheme)) {
-        return Ok(url);
-    }
-    Err(Failure::new(Kind::Usage, "the variable DATABASE_URL is not valid")
-        .hint("It begins with postgres:// and holds user, password, host and database."))
 }
 
 /// Logs go to standard error, as text for people or as JSON for collectors.

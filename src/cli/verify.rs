@@ -109,14 +109,18 @@ fn draw(paint: Paint, check: &Check, depth: usize, lines: &mut Vec<String>) {
 /// Migrations that the database has not seen. It is usually out of reach from here; then the deploy's own task finds out.
 async fn migrations(settings: &Settings) -> Check {
     const NAME: &str = "migrations";
-    let Some(url) = &settings.database.url else {
-        return Check::skipped(
-            NAME,
-            "DATABASE_URL is not set here; the deploy runs what is pending before services change",
-        );
+    let database = match settings.database.named() {
+        Ok(Some(database)) => database,
+        Ok(None) => {
+            return Check::skipped(
+                NAME,
+                "DATABASE_URL is not set here; the deploy runs what is pending before services change",
+            );
+        }
+        Err(failure) => return Check::skipped(NAME, failure.to_string()),
     };
     let asked = async {
-        let mut schema = Schema::connect(&MIGRATOR, url).await?;
+        let mut schema = Schema::connect(&MIGRATOR, &database).await?;
         Ok::<_, Failure>(schema.pending(None).await?.len())
     };
     match tokio::time::timeout(DATABASE, asked).await {

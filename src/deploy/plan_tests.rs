@@ -33,16 +33,28 @@ fn outputs(name: &str) -> ServiceOutputs {
         log_group: format!("/cinema/prod/{name}"),
         alarms: Vec::new(),
         container: name.to_owned(),
+        reaches_data: name == "backend",
     }
 }
 
 fn wanted(file: &str, digit: char, rollback_on: &[RollbackOn]) -> BTreeMap<String, Wanted> {
+    told(file, digit, rollback_on, &BTreeMap::new())
+}
+
+/// The same where Terraform tells the backend something.
+fn told(
+    file: &str,
+    digit: char,
+    rollback_on: &[RollbackOn],
+    of_backend: &BTreeMap<String, String>,
+) -> BTreeMap<String, Wanted> {
     let environment = environment(file);
     let image = format!("registry.example/app@sha256:{}", digit.to_string().repeat(64));
     let one = |(name, settings): (&String, &crate::settings::ServiceSettings)| {
         let from = |secret: &String| format!("/cinema/prod/{secret}");
         let secrets = settings.secrets.iter().map(|(variable, secret)| (variable.clone(), from(secret))).collect();
         let outputs = outputs(name);
+        let nothing = BTreeMap::new();
         let material = Material {
             service: name,
             outputs: &outputs,
@@ -50,6 +62,7 @@ fn wanted(file: &str, digit: char, rollback_on: &[RollbackOn]) -> BTreeMap<Strin
             region: "eu-west-1",
             user: Some("65532:65532"),
             secrets: &secrets,
+            told: if outputs.reaches_data { of_backend } else { &nothing },
             is_exec_enabled: false,
         };
         (
@@ -125,6 +138,23 @@ fn settings_and_variables_are_said_by_field() {
         .replace("replicas: 2", "replicas: 3");
     let plan = Plan::of("prod", &wanted(&file, 'a', &[RollbackOn::Failure]), &live, Some(migration())).unwrap();
     insta::assert_snapshot!(plan.text());
+}
+
+#[test]
+fn what_terraform_tells_goes_below_what_the_file_says_and_never_beside_a_secret() {
+    let of_backend = [("DATABASE_HOST", "db.internal"), ("LOG_LEVEL", "trace"), ("JWT_KEYS", "none")];
+    let of_backend = of_backend.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let wanted_now = told(FILE, 'a', &USUAL, &of_backend);
+    let plan = Plan::of("prod", &wanted_now, &live(&wanted(FILE, 'a', &USUAL)), Some(migration())).unwrap();
+    insta::assert_snapshot!(plan.text(), @r"
+    backend  (live: cinema-prod-backend:41)
+      + environment.DATABASE_HOST  db.internal
+    page  (nothing to do)
+
+    1. migrate migrate run: with the new revision of backend, before any service changes
+    2. register cinema-prod-backend: environment.DATABASE_HOST differs from cinema-prod-backend:41
+    3. update cinema-prod-backend: to the new revision
+    ");
 }
 
 #[test]

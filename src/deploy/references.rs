@@ -56,6 +56,8 @@ pub(super) async fn find(
             let Reference { name, key } = Reference::parse(secret);
             let full = if name.starts_with("arn:") { name.clone() } else { full(&name) };
             let found = made(variable, &name).or_else(|| arns.get(&full)?.as_ref()).unwrap_or(&full);
+            // Terraform may have named the key already.
+            let key = key.filter(|_| Reference::parse(found).key.is_none());
             of_service.insert(variable.clone(), with_key(service, variable, found, key.as_deref())?);
         }
         all.insert(service.clone(), of_service);

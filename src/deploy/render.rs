@@ -28,6 +28,8 @@ pub(super) struct Material<'a> {
     pub(super) user: Option<&'a str>,
     /// Variable → where ECS takes the value from.
     pub(super) secrets: &'a BTreeMap<String, String>,
+    /// Variable → value, as Terraform tells it; what `streamify.yaml` says of a variable goes before it.
+    pub(super) told: &'a BTreeMap<String, String>,
     /// `exec` needs to write its agent into the container.
     pub(super) is_exec_enabled: bool,
 }
@@ -75,7 +77,10 @@ fn container(settings: &ServiceSettings, material: Material<'_>) -> Result<Conta
         .set_user(material.user.map(str::to_owned))
         .set_command(settings.command.clone())
         .log_configuration(log);
-    for (name, value) in &settings.environment {
+    // ECS refuses a name that is a variable and a secret.
+    let told = material.told.iter().filter(|(name, _)| !material.secrets.contains_key(*name));
+    let variables: BTreeMap<&String, &String> = told.chain(&settings.environment).collect();
+    for (name, value) in variables {
         container = container.environment(KeyValuePair::builder().name(name).value(value).build());
     }
     for (name, from) in material.secrets {

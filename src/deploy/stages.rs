@@ -163,6 +163,7 @@ async fn compare(
     for (name, settings) in &environment.services {
         let (of_service, now) = (run.outputs(name)?, &live[name]);
         let container = of_service.container.as_str();
+        let told = outputs.environment_of(of_service);
         let running = now.revision.leaves.get(&format!("containerDefinitions.{container}.image"));
         let image = match (references.get(&settings.image), running.and_then(|image| image.as_str())) {
             (Some(reference), _) => reference,
@@ -179,6 +180,7 @@ async fn compare(
             region: cloud.aws.region(),
             user,
             secrets: &secrets[name],
+            told: &told,
             is_exec_enabled: now.is_exec_enabled,
         };
         let recorded = history.iter().find_map(|record| record.services.get(name)).map(|one| one.replicas);

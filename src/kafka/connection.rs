@@ -1,14 +1,16 @@
 //! How to reach the cluster, and what to say when it can't be reached.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
+use streamify_backend::KafkaTokens;
 
 use crate::failure::{Failure, Result};
 use crate::settings::{Service, Settings};
@@ -31,6 +33,7 @@ pub fn brokers(flag: Option<&str>, settings: &Settings, local: impl FnOnce() -> 
 pub struct Connection {
     brokers: String,
     properties: BTreeMap<String, String>,
+    tokens: Option<KafkaTokens>,
 }
 
 impl Connection {
@@ -58,7 +61,13 @@ impl Connection {
                 properties.insert(name.to_owned(), value.to_owned());
             }
         }
-        Ok(Self { brokers, properties })
+        Ok(Self { brokers, properties, tokens: None })
+    }
+
+    /// The same with what signs in by SASL's OAUTHBEARER.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Option<KafkaTokens>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// The brokers, as they were given.
@@ -78,19 +87,32 @@ impl Connection {
         config.set_log_level(RDKafkaLogLevel::Error);
     }
 
-    /// A client of the given sort, with defaults that the properties override.
-    pub(super) fn client<T: FromClientConfigAndContext<Quiet>>(&self, defaults: &[(&str, &str)]) -> Result<(T, Quiet)> {
+    /// A consumer that is signed in, with defaults that the properties override. Blocks.
+    pub(super) fn client(&self, defaults: &[(&str, &str)]) -> Result<(BaseConsumer<Quiet>, Quiet)> {
         let mut config = ClientConfig::new();
         self.configure(&mut config, defaults);
-        let context = Quiet::default();
-        let client = T::from_config_and_context(&config, context.clone()).map_err(|error| match &error {
+        let context = Quiet::of(self.tokens.as_ref());
+        let client = BaseConsumer::from_config_and_context(&config, context.clone()).map_err(|error| match &error {
             // The value may be a secret, so only the name is said.
             KafkaError::ClientConfig(_, reason, name, _) if SECRETS.contains(&name.as_str()) => {
                 Failure::usage(format!("the Kafka property {name} is not valid")).cause(reason.clone())
             }
             _ => Failure::usage("the Kafka properties are not valid").because(&error),
         })?;
+        self.sign_in(client.client())?;
         Ok((client, context))
+    }
+
+    /// Gives a client its token, where there are tokens; when it should be given the next. librdkafka asks by itself only
+    /// where a client is polled. Blocks.
+    pub(super) fn sign_in(&self, client: &Client<impl ClientContext>) -> Result<Option<Instant>> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        let given = tokens.wait().and_then(|token| token.give_to(client).map(|()| token.renewal()));
+        given.map(Some).map_err(|why| {
+            Failure::unreachable(format!("can't sign in to Kafka at {}", self.brokers))
+                .cause(why)
+                .hint("The credentials are those of AWS's usual places: AWS_PROFILE, AWS_ACCESS_KEY_ID and their like.")
+        })
     }
 
     /// A consumer for questions: metadata, watermarks, offsets of times.
@@ -123,21 +145,35 @@ impl Connection {
 }
 
 /// Keeps what librdkafka says for the failure that may follow; nothing reaches standard error by itself.
-#[derive(Clone, Default)]
-pub(super) struct Quiet(Arc<Mutex<Option<String>>>);
+#[derive(Clone)]
+pub(super) struct Quiet {
+    last: Arc<Mutex<Option<String>>>,
+    tokens: Option<KafkaTokens>,
+}
 
 impl Quiet {
+    pub(super) fn of(tokens: Option<&KafkaTokens>) -> Self {
+        Self { last: Arc::default(), tokens: tokens.cloned() }
+    }
+
     /// The last complaint.
     pub(super) fn last(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn keep(&self, text: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
     }
 }
 
 impl ClientContext for Quiet {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> std::result::Result<OAuthToken, Box<dyn Error>> {
+        let tokens = self.tokens.as_ref().ok_or("no tokens are configured")?;
+        Ok(tokens.wait().inspect_err(|why| self.keep(why))?.into_oauth())
+    }
+
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         if matches!(level, RDKafkaLogLevel::Error | RDKafkaLogLevel::Critical) {
             self.keep(message);

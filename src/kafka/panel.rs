@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use futures_util::stream;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Quiet};
+use super::connection::Connection;
 use super::tail::{self, Options};
 use super::topics::{self, Topic};
 use super::{Format, From};
@@ -146,8 +146,7 @@ fn groups(connection: &Connection, topics: &[Topic]) -> Result<Vec<Group>> {
 /// How far a group is behind, over all that it has committed.
 fn lag(connection: &Connection, group: &str, topics: &[Topic]) -> Result<Option<i64>> {
     // Only a client of the group may ask what it has committed; it never joins.
-    let (consumer, _): (BaseConsumer<Quiet>, _) =
-        connection.client(&[("group.id", group), ("enable.auto.commit", "false")])?;
+    let (consumer, _) = connection.client(&[("group.id", group), ("enable.auto.commit", "false")])?;
     let mut question = TopicPartitionList::new();
     for topic in topics {
         for partition in &topic.partitions {

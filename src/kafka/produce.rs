@@ -1,13 +1,13 @@
 //! Lines into a topic.
 
+use std::error::Error;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
@@ -28,13 +28,21 @@ pub struct Options {
     pub headers: Vec<(String, String)>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Deliveries {
+    /// Makes the tokens.
+    quiet: Quiet,
     delivered: Arc<AtomicU64>,
     failed: Arc<Mutex<Option<KafkaError>>>,
 }
 
 impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, wanted: Option<&str>) -> std::result::Result<OAuthToken, Box<dyn Error>> {
+        self.quiet.generate_oauth_token(wanted)
+    }
+
     fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
 
     fn error(&self, _: KafkaError, _: &str) {}
@@ -60,15 +68,16 @@ pub fn produce(
     mut lines: impl BufRead,
     stop: &CancellationToken,
 ) -> Result<u64> {
-    let (asker, context): (BaseConsumer<Quiet>, Quiet) = connection.asker()?;
+    let (asker, context) = connection.asker()?;
     // A mistyped name must not make a topic.
     topics::choose(&connection.metadata(&asker, &context)?, std::slice::from_ref(&options.topic))?;
     let mut config = ClientConfig::new();
     connection
         .configure(&mut config, &[("enable.idempotence", "true"), ("linger.ms", "5"), ("compression.type", "lz4")]);
-    let deliveries = Deliveries::default();
+    let deliveries = Deliveries { quiet: context, delivered: Arc::default(), failed: Arc::default() };
     let producer: BaseProducer<Deliveries> = BaseProducer::from_config_and_context(&config, deliveries.clone())
         .map_err(|error| Failure::usage("the Kafka properties are not valid").because(&error))?;
+    connection.sign_in(producer.client())?;
     let failed = || match deliveries.failed.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
         Some(error) => Err(Failure::failed(format!("a message was not taken by {}", options.topic)).because(error)),
         None => Ok(()),

@@ -8,7 +8,7 @@
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
@@ -22,13 +22,18 @@ use crate::failure::{Failure, Result};
 
 /// Messages asked for at once.
 const BATCH: usize = 4096;
+/// The pause after a token that could not be had.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 
 /// Reads assigned partitions without joining a group.
 pub struct Reader {
     // Dropped before the consumer that it belongs to: fields drop in order.
     queue: Queue,
-    _consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Quiet>,
     batch: Vec<*mut sys::rd_kafka_message_t>,
+    connection: Connection,
+    /// When the next token is due; the batch call takes librdkafka's own question from the queue and drops it.
+    renewal: Option<Instant>,
 }
 
 // SAFETY: librdkafka's handles may be used from any thread; between calls the batch is empty.
@@ -64,7 +69,7 @@ impl Reader {
     pub fn start(connection: &Connection, assignment: &TopicPartitionList) -> Result<Self> {
         // librdkafka assigns partitions to members of a group only. This one is never joined and commits nothing.
         let group = format!("streamify-reader-{}", uuid::Uuid::new_v4());
-        let (consumer, _) = connection.client::<BaseConsumer<Quiet>>(&[
+        let (consumer, _) = connection.client(&[
             ("group.id", &group),
             ("enable.partition.eof", "true"),
             ("auto.offset.reset", "earliest"),
@@ -87,7 +92,9 @@ impl Reader {
         if queue.is_null() {
             return Err(Failure::failed("can't read from Kafka: the client has no queue"));
         }
-        Ok(Self { queue: Queue(queue), _consumer: consumer, batch: Vec::with_capacity(BATCH) })
+        let renewal = connection.sign_in(consumer.client())?;
+        let connection = connection.clone();
+        Ok(Self { queue: Queue(queue), consumer, batch: Vec::with_capacity(BATCH), connection, renewal })
     }
 
     /// Calls `take` for each message that is there already, until it answers false; how many there were.
@@ -110,6 +117,11 @@ impl Reader {
         size: usize,
         mut take: impl FnMut(Item<'_>) -> Result<bool>,
     ) -> Result<usize> {
+        if self.renewal.is_some_and(|due| due < Instant::now()) {
+            // What is connected stays so for a while: a failure is no reason to stop yet.
+            let again = Instant::now() + RENEWAL_PAUSE;
+            self.renewal = self.connection.sign_in(self.consumer.client()).unwrap_or(Some(again));
+        }
         let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the vector has room for BATCH pointers, `size` is no more, and librdkafka tells how many it wrote.
         let count = unsafe { sys::rd_kafka_consume_batch_queue(self.queue.0, patience, self.batch.as_mut_ptr(), size) };

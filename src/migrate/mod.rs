@@ -13,10 +13,10 @@ use std::time::Duration;
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
+use streamify_backend::DatabaseConfig;
 
 use crate::failure::{Failure, Result};
 use crate::report::Report;
-use crate::settings::Secret;
 
 pub use plan::{Applied, State, Step};
 
@@ -36,14 +36,9 @@ impl<'a> Schema<'a> {
     /// Connects.
     ///
     /// # Errors
-    /// The address is not valid, or the database does not answer.
-    pub async fn connect(migrator: &'a Migrator, url: &Secret) -> Result<Self> {
-        // sqlx's complaint about an address may repeat it, password and all.
-        let options: PgConnectOptions = url.expose().parse().map_err(|_| {
-            Failure::usage("the database's address is not valid")
-                .hint("It looks like postgres://user:password@host:5432/database (DATABASE_URL)")
-        })?;
-        let options = options.application_name("streamify migrate");
+    /// The database does not answer, or does not let us in.
+    pub async fn connect(migrator: &'a Migrator, database: &DatabaseConfig) -> Result<Self> {
+        let options = database.options().application_name("streamify migrate");
         let connection = connect(&options).await?;
         Ok(Self { migrator, options, connection })
     }
@@ -190,7 +185,7 @@ impl<'a> Schema<'a> {
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
-    let hint = "Is the local stack up? Start it with: streamify dev up. Another database: DATABASE_URL";
+    let hint = "Is the local stack up? Start it with: streamify dev up. Another database: DATABASE_URL, or DATABASE_HOST and its like";
     match tokio::time::timeout(ANSWER, PgConnection::connect_with(&options.clone().disable_statement_logging())).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => {

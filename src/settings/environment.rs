@@ -39,7 +39,20 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "tries of login or register that one address, and one account, has in a minute",
     },
     Variable { name: "DATABASE_URL", meaning: "postgres://user:password@host:port/database" },
+    Variable {
+        name: "DATABASE_HOST",
+        meaning: "the same in parts where there is no DATABASE_URL, with DATABASE_NAME, DATABASE_USER and DATABASE_PASSWORD",
+    },
+    Variable { name: "DATABASE_PORT", meaning: "the port of DATABASE_HOST [5432]" },
+    Variable {
+        name: "DATABASE_SSL",
+        meaning: "how DATABASE_HOST is reached: disable, prefer [on this machine], require [elsewhere], verify-ca or verify-full, which trust the certificates of SSL_CERT_FILE",
+    },
     Variable { name: "KAFKA_BROKERS", meaning: "host:port, several separated by commas" },
+    Variable {
+        name: "KAFKA_SECURITY",
+        meaning: "how brokers are spoken to: plaintext, ssl, or msk-iam, which signs in to Amazon MSK with AWS credentials [plaintext]",
+    },
     Variable { name: "JWT_KEYS", meaning: "signing keys as id:secret, separated by commas; the first one signs" },
     Variable {
         name: "STREAMIFY_LAMBDA",

@@ -21,7 +21,8 @@ pub struct File {
     pub dev: Dev,
     /// The backend and the page.
     pub server: Server,
-    /// `PostgreSQL`. Its address holds a password, so it comes from `DATABASE_URL` only.
+    /// `PostgreSQL`. Where it is comes from the environment only, with its password: `DATABASE_URL`, or `DATABASE_HOST`
+    /// and its like.
     pub database: Database,
     /// Kafka.
     pub kafka: Kafka,
@@ -133,6 +134,8 @@ pub struct Kafka {
     pub brokers: Option<String>,
     /// The topic of the app's events. Default: `video.created`.
     pub topic: Option<String>,
+    /// How brokers are spoken to. Default: plaintext.
+    pub security: Option<super::KafkaSecurity>,
     /// Further properties of librdkafka, such as `security.protocol`.
     pub properties: BTreeMap<String, String>,
 }

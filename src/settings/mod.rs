@@ -2,8 +2,10 @@
 //!
 //! The only reader of the environment. What comes out is typed, and remembers where each value came from.
 
+mod database;
 mod environment;
 mod file;
+mod kafka;
 mod place;
 mod ship;
 
@@ -19,9 +21,11 @@ pub use streamify_backend::Secret;
 
 use crate::failure::{Failure, Result};
 
+pub use database::DatabaseSettings;
 pub use environment::{Environment, VARIABLES};
 pub use file::nearest;
 pub use file::{FILE_NAME, File, find as find_file, read as read_file};
+pub use kafka::{KafkaSecurity, KafkaSettings};
 pub use place::{Position, position};
 pub use ship::{
     APP_IMAGE, Architecture, Compression, Deploy, EnvironmentSettings, Image, Migration, RollbackOn, ServiceSettings,
@@ -211,22 +215,6 @@ pub struct ServerSettings {
     pub log_json: bool,
 }
 
-/// `PostgreSQL`.
-#[derive(Clone, Debug)]
-pub struct DatabaseSettings {
-    pub url: Option<Secret>,
-    pub max_connections: u32,
-}
-
-/// Kafka.
-#[derive(Clone, Debug)]
-pub struct KafkaSettings {
-    /// None: the local stack's broker.
-    pub brokers: Option<String>,
-    pub topic: String,
-    pub properties: BTreeMap<String, String>,
-}
-
 /// Takes values from the layers and remembers where each came from.
 struct Layers<'a> {
     environment: &'a Environment,
@@ -395,15 +383,8 @@ impl Settings {
             log: layers.value("server.log", Some("STREAMIFY_LOG"), None, "info".to_owned())?,
             log_json: log_format(&mut layers)?,
         };
-        let database = DatabaseSettings {
-            url: layers.secret("database.url", "DATABASE_URL"),
-            max_connections: layers.value("database.max_connections", None, file.database.max_connections, 10)?,
-        };
-        let kafka = KafkaSettings {
-            brokers: layers.optional("kafka.brokers", Some("KAFKA_BROKERS"), file.kafka.brokers)?,
-            topic: layers.value("kafka.topic", None, file.kafka.topic, streamify_backend::TOPIC.to_owned())?,
-            properties: file.kafka.properties,
-        };
+        let database = DatabaseSettings::resolve(&mut layers, file.database.max_connections)?;
+        let kafka = KafkaSettings::resolve(&mut layers, file.kafka)?;
         let ship =
             ShipSettings::resolve(file.images, file.services, file.environments).map_err(|failure| match &path {
                 Some(path) => Failure { message: format!("{}: {}", path.display(), failure.message), ..failure },

@@ -359,6 +359,7 @@ impl Supervisor {
                     .arguments(["serve"])
                     .variable("DATABASE_URL", self.database_url())
                     .variable("KAFKA_BROKERS", kafka)
+                    .variable("KAFKA_SECURITY", "plaintext")
                     .variable("JWT_KEYS", self.secrets.jwt_keys().expose())
                     .variable("STREAMIFY_LISTEN", address)
                     .variable("STREAMIFY_METRICS_LISTEN", format!("127.0.0.1:{metrics}"))

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, Subject};
 use crate::outputs::Outputs;
-use crate::secrets::{Found, Need, Vault, needs, word};
+use crate::secrets::{Found, Need, Reference, Vault, needs, word};
 use crate::settings::Store;
 
 pub(super) async fn check(subject: &Subject<'_>, outputs: Option<&Outputs>) -> Vec<Check> {
     let vault = Vault::new(subject.aws, subject.environment, subject.report);
     let mut needs = needs(subject.environment);
-    // What Terraform makes is named by its ARN.
+    // What Terraform makes is named by its ARN, and maybe one key of it.
     for need in &mut needs {
         let made = outputs.and_then(|outputs| {
             outputs.secrets.get(&need.variable).or_else(|| outputs.secrets.get(&need.reference.name))
         });
-        if let Some(arn) = made {
-            need.reference.name.clone_from(arn);
+        if let Some(Reference { name, key }) = made.map(|made| Reference::parse(made)) {
+            need.reference = Reference { name, key: key.or_else(|| need.reference.key.take()) };
         }
     }
     if needs.is_empty() {

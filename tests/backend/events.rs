@@ -248,7 +248,11 @@ async fn relays_side_by_side_keep_the_order_of_each_key_and_lose_nothing(kind: K
 }
 
 async fn following(access_token: Duration) -> (Backend, Api) {
-    let mut config = config(&database().await, &broker(Kind::Kraft).await.address());
+    following_in(&database().await, access_token).await
+}
+
+async fn following_in(url: &str, access_token: Duration) -> (Backend, Api) {
+    let mut config = config(url, &broker(Kind::Kraft).await.address());
     config.jwt.access_token = access_token;
     let backend = Backend::start(config).await;
     backend.ready().await;
@@ -290,8 +294,8 @@ async fn a_socket_lasts_as_long_as_its_token_or_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_tells_sockets_to_come_back_and_sends_what_is_owed() {
-    let (backend, api) = following(Duration::from_secs(900)).await;
-    let url = backend.config.database_url.expose().to_owned();
+    let url = database().await;
+    let (backend, api) = following_in(&url, Duration::from_secs(900)).await;
     let mut feed = Feed::follow(&api, None).await;
     for number in 0..50 {
         api.add_video(&format!("{number}")).await;

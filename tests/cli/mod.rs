@@ -140,7 +140,7 @@ fn serve_says_what_it_needs_and_never_shows_a_secret() {
     let folder = tempfile::tempdir().unwrap();
     let output = streamify(folder.path(), &["serve"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("DATABASE_URL is not set"), "{}", err(&output));
+    assert!(err(&output).contains("neither DATABASE_URL nor DATABASE_HOST is set"), "{}", err(&output));
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamify"));
     command.current_dir(&folder).arg("serve").env("DATABASE_URL", "mysql://u:hunter2secret@h/d");

@@ -29,9 +29,7 @@ impl Stage {
         let emulator = Emulator::start(Player::MiniStack, &[]);
         let ecs = Ecs::start(&emulator.endpoint());
         let outputs = runtime().block_on(made(&clients(&emulator.endpoint()), &emulator, &ecs));
-        let secrets =
-            format!("DATABASE_URL=postgres://app:{SECRET}@db.internal/app\nKAFKA_BROKERS=kafka.internal:9098\n");
-        let mut story = Story::new(|own| own, &secrets);
+        let mut story = Story::new(|own| own, &format!("JWT_KEYS=first:{SECRET}-{SECRET}\n"));
         fs::write(story.file("outputs.json"), serde_json::to_string_pretty(&outputs).unwrap()).unwrap();
         story.variables = variables(&emulator.endpoint());
         let own = [
@@ -110,12 +108,22 @@ async fn made(config: &SdkConfig, emulator: &Emulator, ecs: &Ecs) -> Value {
             "name": whole, "execution_role": format!("arn:aws:iam::{ACCOUNT}:role/streamify-prod-execution"),
             "task_role": format!("arn:aws:iam::{ACCOUNT}:role/{whole}"), "security_groups": [group],
             "target_group": target, "log_group": format!("/streamify/prod/{name}"), "container": name,
+            "reaches_data": name == "backend",
         });
         services.insert(name.to_owned(), service);
     }
+    // As RDS keeps the password of a database.
+    let password = aws_sdk_secretsmanager::Client::new(config).create_secret().name("rds!db-1");
+    let password = password.secret_string(json!({"username": "streamify", "password": SECRET}).to_string());
+    let password = format!("{}:password::", password.send().await.unwrap().arn.unwrap());
     json!({
         "cluster": "streamify-prod", "subnets": network.subnets, "assign_public_ip": false,
-        "deploys_table": "streamify-prod-deploys", "secrets": {}, "services": services,
+        "deploys_table": "streamify-prod-deploys", "secrets": {"DATABASE_PASSWORD": password},
+        "environment": {
+            "DATABASE_HOST": "db.internal", "DATABASE_PORT": "5432", "DATABASE_NAME": "streamify",
+            "DATABASE_USER": "streamify", "KAFKA_BROKERS": "kafka.internal:9098", "KAFKA_SECURITY": "msk-iam",
+        },
+        "services": services,
     })
 }
 
@@ -127,7 +135,7 @@ fn from_a_clean_state_to_a_deploy_that_is_live_and_back() {
         .story
         .chapter("Terraform has been at work, and nothing else: what is missing is named before anything is done.");
     let ran = stage.run("verify prod").ends_with(1);
-    ran.says("neither of the stores has /streamify/prod/DATABASE_URL").says("✔ cluster  streamify-prod");
+    ran.says("neither of the stores has /streamify/prod/JWT_KEYS").says("✔ cluster  streamify-prod");
     let ran = stage.run("deploy prod").ends_with(1);
     ran.says("prod is not ready for a deploy").says("JWT_KEYS");
     assert!(!stage.ecs.state().calls.iter().any(|call| call.contains("Register") || call.contains("Update")));
@@ -140,7 +148,8 @@ fn from_a_clean_state_to_a_deploy_that_is_live_and_back() {
     stage.run("secrets diff prod").ends_with(0);
 
     stage.story.chapter("What a deploy would do: it builds, and changes nothing.");
-    stage.run("deploy prod --dry-run").ends_with(0).says("register");
+    let ran = stage.run("deploy prod --dry-run").ends_with(0);
+    ran.says("register").says("environment.DATABASE_HOST").says("db.internal").says("secrets.DATABASE_PASSWORD");
     assert_eq!(stage.rollouts(BACKEND), 0);
 
     stage.story.chapter("The whole chain: verify, lock, images, migration, register, update, watch, record.");
@@ -148,6 +157,8 @@ fn from_a_clean_state_to_a_deploy_that_is_live_and_back() {
     let image = stage.ecs.state().image(BACKEND);
     assert!(image.contains("/streamify/app@sha256:"), "{image}");
     assert_eq!(stage.ecs.state().image(FRONTEND), image);
+    let told = |service: &str| stage.ecs.state().variable(service, "KAFKA_BROKERS");
+    assert_eq!((told(BACKEND).as_deref(), told(FRONTEND)), (Some("kafka.internal:9098"), None));
     stage.run("deploy prod").ends_with(0).says("nothing to do");
 
     stage.story.chapter("A migration that fails: no service is touched.");

@@ -35,8 +35,7 @@ impl Stage {
             "  {name}:\n    state: {{bucket: {state}}}\n    variables:\n      github_repository: example/streamify\n      \
              protect: false\n      database: {{deletion_protection: false, final_snapshot: false}}\n"
         );
-        let secrets =
-            format!("DATABASE_URL=postgres://app:{SECRET}@db.internal/streamify\nKAFKA_BROKERS=kafka.internal:9098\n");
+        let secrets = format!("JWT_KEYS=first:{SECRET}-{SECRET}\n");
         let mut story = Story::new(|own| own.replace(&format!("  {name}:\n"), &settings), &secrets);
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&project.join("terraform"), &story.file("terraform"));
@@ -182,6 +181,8 @@ fn tell(name: &'static str) {
     stage.run("deploy ENV").ends_with(0).says("is live");
     let image = stage.ecs.state().image(&services);
     assert!(image.contains("/streamify/app@sha256:"), "{image}");
+    let told = |service: &str| stage.ecs.state().variable(&format!("streamify-{name}-{service}"), "KAFKA_SECURITY");
+    assert_eq!((told("backend").as_deref(), told("frontend")), (Some("msk-iam"), None));
 
     story.chapter("Terraform takes none of it for a change, and the deploy has changed nothing of Terraform's.");
     stage.run("infra plan ENV --exit-code").ends_with(0);

@@ -1,5 +1,7 @@
 //! `kafka tail` and its siblings, on a real broker.
 
+mod msk;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};

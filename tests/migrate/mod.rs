@@ -6,6 +6,10 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::stack::Project;
+use crate::support::api::Api;
+use crate::support::backend::nowhere;
+use crate::support::postgres::{PASSWORD, Server};
+use crate::support::process::{Process, folder};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -52,6 +56,53 @@ fn the_schema_goes_forward_and_back_and_says_what_is_wrong() {
     assert!(states().iter().any(|state| state == "dirty"), "{:?}", states());
     project.sql("insert into _sqlx_migrations values (99, 'gone', now(), true, '\\x00', 1)");
     assert!(states().iter().any(|state| state == "missing"), "{:?}", states());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_named_in_parts_and_reached_as_rds_is() {
+    let server = Server::strict().await;
+    let (port, certificate) = (server.port.to_string(), server.certificate());
+    let parts = [
+        ("DATABASE_HOST", "127.0.0.1"),
+        ("DATABASE_PORT", &port),
+        ("DATABASE_NAME", "app"),
+        ("DATABASE_USER", "app"),
+        ("DATABASE_PASSWORD", PASSWORD),
+    ];
+    let at = folder();
+    let migrate = |more: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_streamify"));
+        command.current_dir(at.path()).args(["migrate", "run"]).env_remove("DATABASE_URL");
+        let ran = command.envs(parts).envs(more.iter().copied()).output().unwrap();
+        let said = text(&ran.stdout) + &text(&ran.stderr);
+        assert!(!said.contains("p@ss"), "{said}");
+        (ran.status.code(), said)
+    };
+    let (code, said) = migrate(&[("DATABASE_SSL", "disable")]);
+    assert!(code == Some(4) && said.contains("no encryption"), "{said}");
+    let (code, said) = migrate(&[("DATABASE_SSL", "verify-full")]);
+    assert!(code == Some(4) && said.contains("certificate"), "{said}");
+    let (code, said) = migrate(&[("DATABASE_PASSWORD", "p@ss:wrong")]);
+    assert!(code == Some(4) && said.contains("password authentication failed"), "{said}");
+    let (code, said) = migrate(&[("DATABASE_PASSWORD", "")]);
+    assert!(code == Some(2) && said.contains("without DATABASE_PASSWORD"), "{said}");
+    let (code, said) = migrate(&[("DATABASE_SSL", "verify-full"), ("SSL_CERT_FILE", certificate.to_str().unwrap())]);
+    assert!(code == Some(0) && said.contains("2 migrations applied"), "{said}");
+
+    let address = nowhere();
+    let (keys, kafka) = (format!("test:{}", "t".repeat(40)), nowhere());
+    let more = [("KAFKA_BROKERS", kafka.as_str()), ("JWT_KEYS", &keys), ("DATABASE_SSL", "require")];
+    let variables: Vec<(&str, &str)> = parts.into_iter().chain(more).collect();
+    let command = [env!("CARGO_BIN_EXE_streamify"), "serve", "--listen", &address];
+    let _serving = Process::start(&command, &at.path().join("log"), &variables);
+    let live = async || reqwest::get(format!("http://{address}/health/live")).await.is_ok();
+    let up = async {
+        while !live().await {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), up).await.expect("it answers");
+    Api::new(&address).as_new_user("ada").await;
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use streamify_backend::{Config, Error, JwtConfig, JwtKey, KafkaConfig, Listeners, Secret, serve};
+use streamify_backend::{Config, DatabaseConfig, Error, JwtConfig, JwtKey, KafkaConfig, Listeners, Secret, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,9 +30,16 @@ pub fn key(id: &str, letter: char) -> JwtKey {
 /// Settings for tests: no limit is in the way unless a test sets it.
 pub fn config(database_url: &str, brokers: &str) -> Config {
     Config {
-        database_url: Secret::new(database_url),
+        database: DatabaseConfig::of_url(&Secret::new(database_url)).unwrap(),
         database_connections: 8,
-        kafka: KafkaConfig { brokers: brokers.into(), topic: topic(), partitions: 3, replicas: 1, properties: vec![] },
+        kafka: KafkaConfig {
+            brokers: brokers.into(),
+            topic: topic(),
+            partitions: 3,
+            replicas: 1,
+            properties: vec![],
+            tokens: None,
+        },
         jwt: JwtConfig {
             keys: vec![key("test", 't')],
             issuer: "streamify".into(),

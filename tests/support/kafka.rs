@@ -15,6 +15,7 @@ use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
+use super::msk;
 use super::process::{Process, eventually, folder, free_port};
 
 /// Which Kafka.
@@ -22,6 +23,8 @@ use super::process::{Process, eventually, folder, free_port};
 pub enum Kind {
     Kraft,
     ZooKeeper,
+    /// `KRaft` with a second listener that signs in as Amazon MSK does.
+    Msk,
 }
 
 /// A broker that can be killed and started again; its data stays.
@@ -29,6 +32,8 @@ pub struct Broker {
     kind: Kind,
     folder: TempDir,
     port: u16,
+    /// Where clients have to sign in.
+    signed_port: u16,
     running: Mutex<Option<Process>>,
     _zookeeper: Option<Process>,
 }
@@ -46,9 +51,11 @@ impl Broker {
     pub fn shared(kind: Kind) -> &'static Self {
         static KRAFT: OnceLock<Broker> = OnceLock::new();
         static ZOOKEEPER: OnceLock<Broker> = OnceLock::new();
+        static MSK: OnceLock<Broker> = OnceLock::new();
         match kind {
             Kind::Kraft => KRAFT.get_or_init(|| Self::new(kind)),
             Kind::ZooKeeper => ZOOKEEPER.get_or_init(|| Self::new(kind)),
+            Kind::Msk => MSK.get_or_init(|| Self::new(kind)),
         }
     }
 
@@ -62,19 +69,26 @@ impl Broker {
     /// A broker of one's own that is not started yet.
     pub fn prepared(kind: Kind) -> Self {
         let folder = folder();
-        let (port, other) = (free_port(), free_port());
+        let (port, other, signed_port) = (free_port(), free_port(), free_port());
         let data = folder.path().join("data").display().to_string();
+        let (signed, own) = match kind {
+            Kind::Msk => {
+                let settings = msk::settings(folder.path(), &class_path(kind));
+                (format!(",SASL_SSL://127.0.0.1:{signed_port}"), settings)
+            }
+            _ => (String::new(), String::new()),
+        };
         let settings = format!(
-            "advertised.listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={data}\n\
+            "advertised.listeners=PLAINTEXT://127.0.0.1:{port}{signed}\nlog.dirs={data}\n{own}\
              offsets.topic.replication.factor=1\nauto.create.topics.enable=false\n"
         );
         let mut zookeeper = None;
         let mode = match kind {
-            Kind::Kraft => format!(
-                "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{other}\n\
+            Kind::Kraft | Kind::Msk => format!(
+                "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{other}{signed}\n\
                      process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n\
                      controller.quorum.voters=1@127.0.0.1:{other}\n\
-                     listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+                     listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL\n"
             ),
             Kind::ZooKeeper => {
                 let at = folder.path().join("zookeeper.properties");
@@ -95,7 +109,7 @@ impl Broker {
         };
         let at = folder.path().join("server.properties");
         fs::write(&at, settings + &mode).unwrap();
-        if kind == Kind::Kraft {
+        if kind != Kind::ZooKeeper {
             let formatted = Command::new("java")
                 .args(["-cp", &class_path(kind), "kafka.tools.StorageTool", "format"])
                 .args(["-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", at.to_str().unwrap()])
@@ -103,11 +117,26 @@ impl Broker {
                 .unwrap();
             assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
         }
-        Self { kind, folder, port, running: Mutex::new(None), _zookeeper: zookeeper }
+        Self { kind, folder, port, signed_port, running: Mutex::new(None), _zookeeper: zookeeper }
     }
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where clients have to sign in, on a [`Kind::Msk`].
+    pub fn signed_address(&self) -> String {
+        format!("127.0.0.1:{}", self.signed_port)
+    }
+
+    /// The certificate that it shows there.
+    pub fn certificate(&self) -> PathBuf {
+        msk::certificate(self.folder.path())
+    }
+
+    /// What it has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("kafka.log")).unwrap()
     }
 
     /// Starts it, and waits until it answers.
@@ -209,18 +238,20 @@ pub fn topic() -> String {
 }
 
 fn java(kind: Kind, folder: &Path, arguments: &[&str], log: &str) -> Process {
-    let class_path = class_path(kind);
+    let class_path = format!("{}:{}", class_path(kind), msk::classes(folder).display());
+    let variables = msk::variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut command =
         vec!["java", "-Xms64m", "-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &class_path];
     command.extend(arguments);
-    Process::start(&command, &folder.join(log), &[])
+    Process::start(&command, &folder.join(log), &variables)
 }
 
 /// The jars, fetched once.
 fn class_path(kind: Kind) -> String {
     static FETCHING: Mutex<()> = Mutex::new(());
     let (pom, name) = match kind {
-        Kind::Kraft => ("templates/kafka/pom.xml", "test-kafka-kraft"),
+        Kind::Kraft | Kind::Msk => ("templates/kafka/pom.xml", "test-kafka-kraft"),
         Kind::ZooKeeper => ("tests/support/zookeeper-kafka.xml", "test-kafka-zookeeper"),
     };
     let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join(pom);

@@ -8,6 +8,7 @@ pub mod feed;
 pub mod ground;
 pub mod kafka;
 pub mod lambda;
+pub mod msk;
 pub mod postgres;
 pub mod process;
 pub mod ran;

@@ -13,10 +13,30 @@ use tempfile::TempDir;
 
 use super::process::{Process, eventually, folder, free_port};
 
-struct Server {
-    port: u16,
+/// A running PostgreSQL.
+pub struct Server {
+    pub port: u16,
     _process: Process,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// The password of the user `app` of a [`Server::strict`]: all that an address would have to escape.
+pub const PASSWORD: &str = "p@ss:w/rd?#%41 &'ü";
+
+impl Server {
+    /// One that lets the user `app` in with its password and over TLS alone, as RDS does, with a database of that name.
+    pub async fn strict() -> Self {
+        let server = tokio::task::spawn_blocking(|| start(true)).await.unwrap();
+        let url = format!("postgres://streamify@127.0.0.1:{}/postgres", server.port);
+        execute(&url, &format!("create role app login password '{}'", PASSWORD.replace('\'', "''"))).await;
+        execute(&url, "create database app owner app").await;
+        server
+    }
+
+    /// The certificate of a strict one, which signed itself.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("server.crt")
+    }
 }
 
 /// A migrated database of one's own.
@@ -33,7 +53,7 @@ async fn empty_database(template: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     static TEMPLATE: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
     static SERVER: OnceLock<Server> = OnceLock::new();
-    let port = tokio::task::spawn_blocking(|| SERVER.get_or_init(start).port).await.unwrap();
+    let port = tokio::task::spawn_blocking(|| SERVER.get_or_init(|| start(false)).port).await.unwrap();
     let url = |name: &str| format!("postgres://streamify@127.0.0.1:{port}/{name}");
     // A template must have no other user while it is copied.
     let mut is_made = TEMPLATE.lock().await;
@@ -62,9 +82,19 @@ pub async fn owed(url: &str) -> i64 {
     sqlx::query_scalar("select count(*) from outbox").fetch_one(&mut connection).await.unwrap()
 }
 
-fn start() -> Server {
+fn start(is_strict: bool) -> Server {
     let programs = programs();
     let folder = folder();
+    if is_strict {
+        let made = Command::new("openssl")
+            .args(["req", "-new", "-x509", "-days", "2", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=test"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-out", "server.crt", "-keyout", "server.key"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
     let user = own(folder.path());
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -78,7 +108,16 @@ fn start() -> Server {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let port = free_port();
     let port_text = port.to_string();
-    let settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+    let mut settings =
+        vec!["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+    let (certificate, key) = (folder.path().join("server.crt"), folder.path().join("server.key"));
+    let files = [format!("ssl_cert_file={}", certificate.display()), format!("ssl_key_file={}", key.display())];
+    if is_strict {
+        let rules = "hostssl all app 127.0.0.1/32 scram-sha-256\nhost all app all reject\n\
+                     host all streamify 127.0.0.1/32 trust\n";
+        fs::write(Path::new(data).join("pg_hba.conf"), rules).unwrap();
+        settings.extend(["ssl=on", &files[0], &files[1]]);
+    }
     let mut command = vec![postgres.as_str(), "-D", data, "-p", &port_text];
     for setting in settings {
         command.extend(["-c", setting]);
@@ -89,7 +128,7 @@ fn start() -> Server {
     let process = Process::start(&command, &log, &[]);
     let is_up = || fs::read_to_string(&log).is_ok_and(|text| text.contains("ready to accept connections"));
     eventually("PostgreSQL is up", is_up);
-    Server { port, _process: process, _folder: folder }
+    Server { port, _process: process, folder }
 }
 
 /// Gives the folder to a user that PostgreSQL accepts; what goes before a command to run it as that user.
@@ -99,7 +138,11 @@ fn own(folder: &Path) -> Vec<String> {
     }
     let by_name = |name: &str| nix::unistd::User::from_name(name).unwrap();
     let user = by_name("postgres").or_else(|| by_name("nobody")).unwrap();
-    nix::unistd::chown(folder, Some(user.uid), Some(user.gid)).unwrap();
+    let own = |path: &Path| nix::unistd::chown(path, Some(user.uid), Some(user.gid)).unwrap();
+    own(folder);
+    for entry in fs::read_dir(folder).unwrap() {
+        own(&entry.unwrap().path());
+    }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     let (uid, gid) = (user.uid.to_string(), user.gid.to_string());
     ["setpriv", "--reuid", &uid, "--regid", &gid, "--clear-groups"].map(str::to_owned).to_vec()

@@ -1,16 +1,17 @@
 //! What the backend has to be told. The command-line tool fills it in; nothing here reads the environment.
 
+use std::fmt;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 
-use crate::Secret;
+use crate::{KafkaTokens, Secret};
 
 /// Everything that [`crate::serve`] has to be told.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `postgres://user:password@host:port/database`.
-    pub database_url: Secret,
+    pub database: DatabaseConfig,
     /// The most connections that this process holds; at least 3, since the relay keeps one for LISTEN.
     pub database_connections: u32,
     pub kafka: KafkaConfig,
@@ -29,6 +30,37 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
+/// Where PostgreSQL is, as whom to connect, and how.
+#[derive(Clone)]
+pub struct DatabaseConfig(PgConnectOptions);
+
+impl DatabaseConfig {
+    /// Reads `postgres://user:password@host:port/database`; None for what is no such address. Why is not said: it would
+    /// repeat the password.
+    pub fn of_url(url: &Secret) -> Option<Self> {
+        let is_known = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        url.expose().parse().ok().filter(|_| is_known).map(Self)
+    }
+
+    /// What sqlx connects with.
+    pub fn options(&self) -> PgConnectOptions {
+        self.0.clone()
+    }
+}
+
+impl From<PgConnectOptions> for DatabaseConfig {
+    fn from(options: PgConnectOptions) -> Self {
+        Self(options)
+    }
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (self.0.get_host(), self.0.get_port());
+        write!(formatter, "{host}:{port}/{}", self.0.get_database().unwrap_or_default())
+    }
+}
+
 /// Where the events go.
 #[derive(Clone, Debug)]
 pub struct KafkaConfig {
@@ -42,6 +74,8 @@ pub struct KafkaConfig {
     pub replicas: i32,
     /// Further properties of librdkafka, such as `security.protocol`.
     pub properties: Vec<(String, String)>,
+    /// What signs in where the properties choose SASL's OAUTHBEARER.
+    pub tokens: Option<KafkaTokens>,
 }
 
 /// How access tokens are signed and how long tokens are good for.

@@ -2,11 +2,12 @@
 //!
 //! Its door: [`serve`] and [`serve_page`] with what they have to be told ([`Config`], [`PageConfig`]), the schema's
 //! [`MIGRATOR`], the API's description ([`openapi`], [`PUBLIC_ROUTES`]), the events' [`Envelope`] and [`TOPIC`], and
-//! [`lambda`], the same as functions. It knows nothing of the command-line tool.
+//! [`lambda`], the same as functions. [`KafkaTokens`] sign clients in to Kafka. It knows nothing of the command-line tool.
 
 mod config;
 mod database;
 mod http;
+mod kafka;
 pub mod lambda;
 mod modules;
 mod page;
@@ -15,8 +16,9 @@ mod serve;
 mod state;
 mod together;
 
-pub use config::{Config, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
+pub use config::{Config, DatabaseConfig, JwtConfig, JwtKey, KafkaConfig, Listeners, PageConfig};
 pub use http::openapi;
+pub use kafka::{KafkaToken, KafkaTokens};
 pub use modules::auth::PUBLIC_ROUTES;
 pub use modules::events::{Envelope, SCHEMA_VERSION};
 pub use page::{PageFile, page_files, serve_page};

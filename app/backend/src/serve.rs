@@ -1,5 +1,4 @@
 use std::io::ErrorKind;
-use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,8 +35,6 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// Why the backend can't start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the database's address can't be read: {0}")]
-    Database(#[source] sqlx::Error),
     #[error("there is no signing key")]
     NoKey,
     #[error("can't hash passwords: {0}")]
@@ -59,9 +56,7 @@ pub enum Error {
 /// A configuration that can't work, or a socket that breaks.
 pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Error> {
     let metrics = http::metrics::install()?;
-    let options = PgConnectOptions::from_str(config.database_url.expose())
-        .map_err(Error::Database)?
-        .application_name("streamify-api");
+    let options = config.database.options().application_name("streamify-api");
     let pool = PgPoolOptions::new()
         .max_connections(config.database_connections)
         .acquire_timeout(Duration::from_secs(5))
@@ -70,7 +65,7 @@ pub async fn serve(config: Config, listeners: Listeners, shutdown: CancellationT
         .connect_lazy_with(options);
     // The events end after the requests: what those write is still to be sent.
     let events_shutdown = CancellationToken::new();
-    let (events, running) = Events::start(&config, &events_shutdown).map_err(Error::Database)?;
+    let (events, running) = Events::start(&config, &events_shutdown)?;
     let grace = config.shutdown_grace;
     let state = state(config, pool, events)?;
     let router = http::router(state.clone())?;

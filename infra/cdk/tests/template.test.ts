@@ -374,7 +374,8 @@ test("the output is decision 8's object, complete and as JSON", () => {
   assert.deepEqual(Object.keys(environment), ['DATABASE_HOST', 'DATABASE_PORT', 'DATABASE_NAME', 'DATABASE_USER', 'KAFKA_BROKERS', 'KAFKA_SECURITY']);
   assert.match(String(environment['KAFKA_BROKERS']), /^<MessagingBootstrap\w+\.BootstrapBrokerStringSaslIam>$/);
   const { backend, frontend } = told['services'] as Record<string, Json>;
-  assert.deepEqual(Object.keys(backend ?? {}), ['name', 'execution_role', 'task_role', 'security_groups', 'target_group', 'log_group', 'container']);
+  assert.deepEqual(Object.keys(backend ?? {}), ['name', 'execution_role', 'task_role', 'security_groups', 'target_group', 'log_group', 'container', 'reaches_data']);
+  assert.deepEqual([backend?.['reaches_data'], frontend?.['reaches_data']], [true, false]);
   assert.deepEqual([backend?.['name'], backend?.['container']], ['streamify-prod-backend', 'backend']);
   assert.match(String(frontend?.['target_group']), /^<Servicefrontend/);
 });

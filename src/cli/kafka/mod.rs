@@ -40,11 +40,12 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn connection(&self, context: &Context) -> Result<Connection> {
+    async fn connection(&self, context: &Context) -> Result<Connection> {
         let settings = context.settings()?;
         let local = || stack::running(settings).map(|stack| stack.kafka_brokers);
         let brokers = brokers(self.brokers.as_deref(), settings, local);
-        Connection::new(brokers, &settings.kafka.properties, &self.properties)
+        let tokens = super::kafka_tokens(settings, &brokers).await?;
+        Ok(Connection::new(brokers, &settings.kafka.properties, &self.properties)?.with_tokens(tokens))
     }
 }
 

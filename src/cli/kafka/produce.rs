@@ -31,7 +31,7 @@ fn header(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    let connection = arguments.cluster.connection(context)?;
+    let connection = arguments.cluster.connection(context).await?;
     let options = produce::Options {
         topic: arguments.topic.clone(),
         key: arguments.key.clone(),

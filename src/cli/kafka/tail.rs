@@ -46,7 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    let connection = arguments.cluster.connection(context)?;
+    let connection = arguments.cluster.connection(context).await?;
     let terminal = &context.terminal;
     let format = match (&arguments.format, terminal.output()) {
         (Some(_), Output::Json) => {

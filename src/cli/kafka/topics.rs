@@ -14,7 +14,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    let connection = arguments.cluster.connection(context)?;
+    let connection = arguments.cluster.connection(context).await?;
     let internal = arguments.internal;
     let topics = blocking(move || topics::list(&connection, internal)).await?;
     context.terminal.result(

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
-    let connection = arguments.cluster.connection(context)?;
+    let connection = arguments.cluster.connection(context).await?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::failed(format!("can't listen on {}", arguments.listen))
             .because(&error)

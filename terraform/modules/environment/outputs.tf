@@ -9,6 +9,7 @@ output "streamify" {
     # The password never passes through Terraform: tasks take it from where RDS keeps it.
     secrets = { DATABASE_PASSWORD = "${module.database.password_secret_arn}:password::" }
 
+    # For the services that reach the data.
     environment = {
       DATABASE_HOST  = module.database.host
       DATABASE_PORT  = tostring(module.database.port)
@@ -30,7 +31,8 @@ output "streamify" {
         log_group       = module.observability.log_groups[name]
         container       = name
         # They stop its rollout, besides those that streamify.yaml names (`deploy.alarms`).
-        alarms = service.rollout_alarms
+        alarms       = service.rollout_alarms
+        reaches_data = contains(local.clients, name)
       }
     }
   }

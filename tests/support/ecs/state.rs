@@ -197,6 +197,13 @@ impl State {
         text(&definition["containerDefinitions"][0], "image").to_owned()
     }
 
+    /// The value of a variable that a service's tasks are told.
+    pub fn variable(&self, service: &str, name: &str) -> Option<String> {
+        let definition = self.definition(&self.services[service].task_definition).unwrap();
+        let all = definition["containerDefinitions"][0]["environment"].as_array()?;
+        all.iter().find(|one| one["name"] == name).map(|one| text(one, "value").to_owned())
+    }
+
     fn event(service: &mut Service, id: u64, now: f64, message: &str) {
         let event = json!({"id": format!("event-{id}"), "createdAt": now, "message": format!("(service {}) {message}", service.name)});
         service.events.push_front(event);

@@ -18,12 +18,11 @@ mod kafka;
 mod sockets;
 mod websocket;
 
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::Context;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 
 pub use events::{Migrate, serve_events};
 pub use http::serve_http;
@@ -48,9 +47,9 @@ impl App {
     /// Connects to nothing yet: that is the first request's part, in parallel to what it has to do anyway.
     fn new(config: Config) -> Result<Self, Error> {
         let events = Events::at_rest(&config);
-        let outlet = Outlet::new(pool(&config, 1, "streamify-relay", "off")?, config.kafka.clone());
+        let outlet = Outlet::new(pool(&config, 1, "streamify-relay", "off"), config.kafka.clone());
         let connections = config.database_connections.saturating_sub(1).max(1);
-        let pool = pool(&config, connections, "streamify-api", "on")?;
+        let pool = pool(&config, connections, "streamify-api", "on");
         Ok(Self { state: serve::state(config, pool, events)?, outlet })
     }
 
@@ -61,12 +60,10 @@ impl App {
     }
 }
 
-fn pool(config: &Config, most: u32, name: &str, synchronous_commit: &str) -> Result<PgPool, Error> {
-    let options = PgConnectOptions::from_str(config.database_url.expose())
-        .map_err(Error::Database)?
-        .application_name(name)
-        .options([("synchronous_commit", synchronous_commit)]);
-    Ok(PgPoolOptions::new().max_connections(most).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options))
+fn pool(config: &Config, most: u32, name: &str, synchronous_commit: &str) -> PgPool {
+    let options =
+        config.database.options().application_name(name).options([("synchronous_commit", synchronous_commit)]);
+    PgPoolOptions::new().max_connections(most).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options)
 }
 
 /// How long an invocation may still work.

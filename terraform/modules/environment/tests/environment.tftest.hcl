@@ -59,6 +59,10 @@ run "only_who_reads_secrets_reaches_the_data" {
     condition     = local.clients == toset(["backend"])
     error_message = "A page needs no database."
   }
+  assert {
+    condition     = [for name, service in output.streamify.services : name if service.reaches_data] == ["backend"]
+    error_message = "A deploy must know who is told where the database and Kafka are."
+  }
 }
 
 run "who_reaches_the_data_can_be_said" {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use metrics::counter;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
@@ -19,6 +18,7 @@ use super::connection::text_frame;
 use super::envelope::Head;
 use super::hub::{Entry, Hub, RING_EVENTS};
 use crate::config::KafkaConfig;
+use crate::kafka::SigningIn;
 
 /// How far back the ring is filled at start.
 const BACKFILL: Duration = Duration::from_secs(600);
@@ -30,6 +30,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(300);
 /// How long one poll waits; bounds how long a shutdown takes.
 const POLL: Duration = Duration::from_millis(100);
+
+type Reader = BaseConsumer<SigningIn>;
 
 /// The settings that every reader of the app's topic shares.
 fn client(kafka: &KafkaConfig) -> ClientConfig {
@@ -67,7 +69,7 @@ pub(super) fn run(kafka: &KafkaConfig, hub: &Hub, shutdown: &CancellationToken) 
 }
 
 fn read(kafka: &KafkaConfig, hub: &Hub, shutdown: &CancellationToken) -> Result<(), KafkaError> {
-    let consumer: BaseConsumer = client(kafka).create()?;
+    let consumer = super::consumer(kafka, &client(kafka))?;
     // Where to go on, by partition.
     let mut next: HashMap<i32, i64> = HashMap::new();
     // Until where events were there before this process: they fill the ring, and are not owed to new clients.
@@ -139,7 +141,7 @@ fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
 
 /// Assigns all partitions, each from a little way back; false while the topic is not there.
 fn start(
-    consumer: &BaseConsumer,
+    consumer: &Reader,
     topic: &str,
     hub: &Hub,
     next: &mut HashMap<i32, i64>,
@@ -177,12 +179,7 @@ fn milliseconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn add_partitions(
-    consumer: &BaseConsumer,
-    topic: &str,
-    hub: &Hub,
-    next: &mut HashMap<i32, i64>,
-) -> Result<(), KafkaError> {
+fn add_partitions(consumer: &Reader, topic: &str, hub: &Hub, next: &mut HashMap<i32, i64>) -> Result<(), KafkaError> {
     let before = next.len();
     for partition in partitions(consumer, topic)? {
         next.entry(partition).or_insert_with(|| {
@@ -193,7 +190,7 @@ fn add_partitions(
     if next.len() > before { assign(consumer, topic, next) } else { Ok(()) }
 }
 
-fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, KafkaError> {
+fn partitions(consumer: &Reader, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
     let topic = metadata.topics().iter().find(|candidate| candidate.name() == topic && candidate.error().is_none());
     Ok(topic
@@ -201,7 +198,7 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, KafkaErr
         .unwrap_or_default())
 }
 
-fn assign(consumer: &BaseConsumer, topic: &str, next: &HashMap<i32, i64>) -> Result<(), KafkaError> {
+fn assign(consumer: &Reader, topic: &str, next: &HashMap<i32, i64>) -> Result<(), KafkaError> {
     let mut list = TopicPartitionList::new();
     for (&partition, &offset) in next {
         list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
@@ -210,12 +207,7 @@ fn assign(consumer: &BaseConsumer, topic: &str, next: &HashMap<i32, i64>) -> Res
 }
 
 /// The offset of the first message at or after a time (milliseconds since 1970); absent where there is none.
-fn offsets_at(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partitions: &[i32],
-    time: i64,
-) -> Result<HashMap<i32, i64>, KafkaError> {
+fn offsets_at(consumer: &Reader, topic: &str, partitions: &[i32], time: i64) -> Result<HashMap<i32, i64>, KafkaError> {
     let mut list = TopicPartitionList::new();
     for &partition in partitions {
         list.add_partition_offset(topic, partition, Offset::Offset(time))?;
@@ -251,7 +243,7 @@ pub(super) fn replay(
     most: usize,
     limit: Duration,
 ) -> Result<Replay, KafkaError> {
-    replay_with(&client(kafka).create()?, &kafka.topic, last, since, until, most, limit)
+    replay_with(&super::consumer(kafka, &client(kafka))?, &kafka.topic, last, since, until, most, limit)
 }
 
 /// The same until where the topic ends now, for who follows it in no other way.
@@ -262,7 +254,7 @@ pub(super) fn missed(
     most: usize,
     limit: Duration,
 ) -> Result<Replay, KafkaError> {
-    let consumer: BaseConsumer = client(kafka).create()?;
+    let consumer = super::consumer(kafka, &client(kafka))?;
     let mut until = HashMap::new();
     for partition in partitions(&consumer, &kafka.topic)? {
         until.insert(partition, consumer.fetch_watermarks(&kafka.topic, partition, ANSWER)?.1);
@@ -271,7 +263,7 @@ pub(super) fn missed(
 }
 
 fn replay_with(
-    consumer: &BaseConsumer,
+    consumer: &Reader,
     topic: &str,
     last: uuid::Uuid,
     since: i64,
@@ -328,7 +320,12 @@ pub(super) async fn ensure_topic(kafka: &KafkaConfig, shutdown: &CancellationTok
 }
 
 async fn create_topic(kafka: &KafkaConfig) -> Result<(), KafkaError> {
-    let admin: AdminClient<DefaultClientContext> = client(kafka).create()?;
+    let admin: AdminClient<SigningIn> = client(kafka).create_with_context(SigningIn(kafka.tokens.clone()))?;
+    if let Some(tokens) = &kafka.tokens {
+        // Nobody polls this client, so that librdkafka can't ask.
+        let given = tokens.make().await.and_then(|token| token.give_to(admin.inner()));
+        given.map_err(KafkaError::ClientCreation)?;
+    }
     let topic = NewTopic::new(&kafka.topic, kafka.partitions, TopicReplication::Fixed(kafka.replicas));
     let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
     for result in admin.create_topics([&topic], &options).await? {

@@ -13,7 +13,6 @@ pub(crate) mod outbox;
 mod relay;
 pub(crate) mod socket;
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,12 +20,14 @@ use std::time::Duration;
 use axum::response::Response;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use rdkafka::error::KafkaError;
+use sqlx::postgres::PgPoolOptions;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, KafkaConfig};
+use crate::kafka::SigningIn;
 
 use announcer::Clients;
 pub(crate) use connection::LARGEST_MESSAGE;
@@ -48,7 +49,7 @@ pub(crate) struct Events {
     replays: Arc<Semaphore>,
     sockets: TaskTracker,
     shutdown: CancellationToken,
-    probe: Arc<tokio::sync::Mutex<Option<Arc<BaseConsumer>>>>,
+    probe: Arc<tokio::sync::Mutex<Option<Arc<BaseConsumer<SigningIn>>>>>,
     /// Whether this process reads the topic itself.
     follows: bool,
     /// Whether a request wrote events since somebody last asked.
@@ -68,6 +69,14 @@ fn client(kafka: &KafkaConfig, id: &str, settings: &[(&str, &str)]) -> ClientCon
     config
 }
 
+/// A consumer that is signed in, as far as its configuration asks for that; blocks while it is.
+fn consumer(kafka: &KafkaConfig, config: &ClientConfig) -> Result<BaseConsumer<SigningIn>, KafkaError> {
+    let signing_in = SigningIn(kafka.tokens.clone());
+    let consumer: BaseConsumer<SigningIn> = config.create_with_context(signing_in.clone())?;
+    signing_in.begin(consumer.client());
+    Ok(consumer)
+}
+
 /// What is at work in the background, to be waited for at the end.
 pub(crate) struct Running {
     relay: tokio::task::JoinHandle<()>,
@@ -80,11 +89,13 @@ impl Events {
     /// Starts the relay and the consumer. Kafka and PostgreSQL may be away: both are awaited in the background.
     ///
     /// # Errors
-    /// A database address that can't be read.
-    pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> Result<(Self, Running), sqlx::Error> {
+    /// There is no thread to be had.
+    pub(crate) fn start(config: &Config, shutdown: &CancellationToken) -> std::io::Result<(Self, Running)> {
         let events = Self { shutdown: shutdown.clone(), follows: true, ..Self::at_rest(config) };
 
-        let options = PgConnectOptions::from_str(config.database_url.expose())?
+        let options = config
+            .database
+            .options()
             .application_name("streamify-relay")
             // A delete that a crash undoes costs a second delivery with the same id, never a loss.
             .options([("synchronous_commit", "off")]);
@@ -107,8 +118,7 @@ impl Events {
         let (kafka, hub, ended) = (Arc::clone(&events.kafka), Arc::clone(&events.hub), shutdown.clone());
         let consumer = std::thread::Builder::new()
             .name("events-consumer".into())
-            .spawn(move || consumer::run(&kafka, &hub, &ended))
-            .map_err(sqlx::Error::Io)?;
+            .spawn(move || consumer::run(&kafka, &hub, &ended))?;
         let running = Running { relay, announcer, consumer, sockets: events.sockets.clone() };
         Ok((events, running))
     }
@@ -168,18 +178,26 @@ impl Events {
         let consumer = if let Some(consumer) = &*kept {
             Arc::clone(consumer)
         } else {
-            let config = client(&self.kafka, "streamify-health", &[("reconnect.backoff.max.ms", "500")]);
-            let made: BaseConsumer = config.create().map_err(|error| error.to_string())?;
-            Arc::clone(kept.insert(Arc::new(made)))
+            let kafka = Arc::clone(&self.kafka);
+            let make = move || {
+                let config = client(&kafka, "streamify-health", &[("reconnect.backoff.max.ms", "500")]);
+                consumer(&kafka, &config)
+            };
+            let made = tokio::task::spawn_blocking(make).await.map_err(|error| error.to_string())?;
+            Arc::clone(kept.insert(Arc::new(made.map_err(|error| error.to_string())?)))
         };
         drop(kept);
         let topic = self.kafka.topic.clone();
-        let ask = move || match consumer.fetch_metadata(Some(&topic), Duration::from_secs(1)) {
-            Err(error) => Err(format!("the broker does not answer: {error}")),
-            Ok(metadata) => match metadata.topics().first() {
-                Some(found) if found.error().is_none() && !found.partitions().is_empty() => Ok(()),
-                _ => Err(format!("there is no topic {topic} yet")),
-            },
+        let ask = move || {
+            // It reads nothing: this is where librdkafka asks for its next token.
+            drop(consumer.poll(Duration::ZERO));
+            match consumer.fetch_metadata(Some(&topic), Duration::from_secs(1)) {
+                Err(error) => Err(format!("the broker does not answer: {error}")),
+                Ok(metadata) => match metadata.topics().first() {
+                    Some(found) if found.error().is_none() && !found.partitions().is_empty() => Ok(()),
+                    _ => Err(format!("there is no topic {topic} yet")),
+                },
+            }
         };
         tokio::task::spawn_blocking(ask).await.map_err(|error| error.to_string())??;
         if !self.follows || self.hub.is_caught_up() { Ok(()) } else { Err("recent events are still being read".into()) }

@@ -1,11 +1,13 @@
 //! The relay: from the outbox to Kafka, several replicas side by side, each event at least once.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::envelope::SCHEMA_VERSION;
 use super::outbox::{self, Owed};
 use crate::config::KafkaConfig;
+use crate::kafka::SigningIn;
 
 /// Rows a batch; small enough that a failed one costs little to send again.
 const BATCH: i64 = 500;
@@ -240,10 +243,16 @@ impl Outcome {
     }
 }
 
-/// Hears of deliveries on the producer's own thread.
-struct Deliveries;
+/// Hears of deliveries, and that a token is wanted, on the producer's own thread.
+struct Deliveries(SigningIn);
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.0.token()
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Arc<Outcome>;
@@ -284,5 +293,5 @@ fn connect(kafka: &KafkaConfig) -> Result<Sender, KafkaError> {
         ("partitioner", "murmur2_random"),
         ("compression.type", "none"),
     ];
-    super::client(kafka, "streamify-relay", &settings).create_with_context(Deliveries)
+    super::client(kafka, "streamify-relay", &settings).create_with_context(Deliveries(SigningIn(kafka.tokens.clone())))
 }
