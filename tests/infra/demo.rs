@@ -203,10 +203,8 @@ fn tell(name: &'static str) {
     drop(state);
     stage.run("infra destroy ENV").ends_with(0).says("nothing to do");
 
-    story.chapter("What stays are the values that people have put there.");
-    for secret in ["DATABASE_URL", "JWT_KEYS", "KAFKA_BROKERS"] {
-        stage.run(&format!("secrets delete ENV {secret} --yes")).ends_with(0);
-    }
+    story.chapter("What stays is the value that a person has put there.");
+    stage.run("secrets delete ENV JWT_KEYS --yes").ends_with(0);
 }
 
 #[test]
