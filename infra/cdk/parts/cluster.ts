@@ -20,7 +20,7 @@ export class Cluster extends Construct {
 
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
-    this.execLog = props.key.logGroup(this, 'ExecLogs', 'cluster/exec', props.retention);
+    this.execLog = props.key.logGroup(this, 'ExecLogs', 'exec', props.retention);
     this.cluster = new ecs.Cluster(this, 'Cluster', {
       clusterName: props.name,
       vpc: props.vpc,

@@ -7,6 +7,7 @@ import type { Key } from './key.ts';
 interface Props {
   readonly name: string;
   readonly key: Key;
+  readonly protect: boolean;
 }
 
 /** The table that `streamify deploy` keeps its lock and its history in (docs/decisions/0008-environments.md). */
@@ -22,8 +23,8 @@ export class Deploys extends Construct {
       billing: dynamodb.Billing.onDemand(),
       encryption: dynamodb.TableEncryptionV2.customerManagedKey(props.key.key),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      deletionProtection: true,
-      removalPolicy: RemovalPolicy.RETAIN,
+      deletionProtection: props.protect,
+      removalPolicy: props.protect ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
   }
 }
