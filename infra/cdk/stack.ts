@@ -77,7 +77,7 @@ export class EnvironmentStack extends Stack {
     const messaging = new Messaging(this, 'Messaging', {
       name, vpc, key, observability, retention, zones: this.zones, settings: settings.messaging,
     });
-    const { cluster, execLog } = new Cluster(this, 'Cluster', { name, vpc, key, retention });
+    const { cluster, execLog } = new Cluster(this, 'Cluster', { name, vpc, key });
     const ingress = new Ingress(this, 'Ingress', { name, vpc, key, observability, settings });
 
     const services: Record<string, Service> = {};

@@ -6,27 +6,53 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::super::Outcome;
-use super::Ground;
+use super::{Ground, indented};
 use crate::failure::{Failure, Result};
-use crate::infra::cdk;
+use crate::infra::cdk::{self, App};
+use crate::report::Report;
+use crate::terraform::aws_variables;
 
-/// Renders what the app reads, and runs one of CDK's commands on it. Gives its exit code.
-async fn run(ground: &Ground<'_>, command: &str, more: &[&str]) -> Result<i32> {
+/// Renders what the app reads.
+fn render(ground: &Ground<'_>) -> Result<App> {
+    cdk::app(&ground.settings.directory)?;
+    let app = cdk::rendered(ground.settings, &ground.environment)?;
+    if !app.file.is_current() {
+        left_out(&app, &*ground.report);
+        app.file.write()?;
+        ground.report.note(&format!("wrote {}:\n{}", app.file.shown.display(), indented(&app.file.difference())));
+    }
+    Ok(app)
+}
+
+/// One line that names what `streamify.yaml` says in vain.
+pub(super) fn left_out(app: &App, report: &dyn Report) {
+    if !app.left_out.is_empty() {
+        let names: Vec<String> = app.left_out.iter().map(|(name, why)| format!("`{name}` ({why})")).collect();
+        report.note(&format!("left out, as {} has no use for it: {}", cdk::FOLDER, names.join(", ")));
+    }
+}
+
+/// The services that begin without tasks. An app of a team's own is asked nothing of: it knows no `new`.
+async fn new_services(ground: &Ground<'_>, app: &App) -> Result<Vec<String>> {
+    if !app.is_described {
+        return Ok(Vec::new());
+    }
+    let new = cdk::new_services(ground.settings, &ground.environment).await?;
+    if !new.is_empty() {
+        ground
+            .report
+            .note(&format!("ECS does not have these services yet; they begin without tasks: {}", new.join(", ")));
+    }
+    Ok(new)
+}
+
+/// Runs one of CDK's commands on what was rendered. Gives its exit code.
+async fn run(ground: &Ground<'_>, command: &str, new: &[String], more: &[&str]) -> Result<i32> {
     let folder = cdk::app(&ground.settings.directory)?;
-    let name = &ground.environment.name;
-    let file = cdk::rendered(ground.settings, &ground.environment)?;
-    if !file.is_current() {
-        file.write()?;
-        ground.report.note(&format!("wrote {}", file.shown.display()));
-    }
     let mut child = Command::new("npx");
-    child.args(cdk::arguments(command, name)).args(more).current_dir(folder).stdin(Stdio::null());
-    if let Some(profile) = &ground.environment.profile {
-        child.env("AWS_PROFILE", profile);
-    }
-    if let Some(region) = &ground.environment.region {
-        child.env("AWS_REGION", region);
-    }
+    child.args(cdk::arguments(command, &ground.environment.name, new)).args(more);
+    child.current_dir(folder).stdin(Stdio::null());
+    child.envs(aws_variables(ground.settings, &ground.environment));
     // In the terminal's own process group: a Ctrl-C reaches it by itself, and CloudFormation goes on or not by its own rules.
     let status = child.status().await.map_err(|error| {
         Failure::unreachable("can't run npx").because(&error).hint("It comes with Node.js 20 or newer: nodejs.org")
@@ -37,15 +63,16 @@ async fn run(ground: &Ground<'_>, command: &str, more: &[&str]) -> Result<i32> {
     Ok(status.code().unwrap_or(1))
 }
 
-async fn must(ground: &Ground<'_>, command: &str) -> Result<()> {
-    match run(ground, command, &[]).await? {
+async fn must(ground: &Ground<'_>, command: &str, new: &[String]) -> Result<()> {
+    match run(ground, command, new, &[]).await? {
         0 => Ok(()),
         code => Err(Failure::failed(format!("cdk {command} ended with {code}")).hint("What it printed says why.")),
     }
 }
 
 pub(super) async fn validate(ground: &Ground<'_>) -> Result<()> {
-    must(ground, "synth").await?;
+    render(ground)?;
+    must(ground, "synth", &[]).await?;
     let name = &ground.environment.name;
     ground.context.terminal.result(
         |paint| format!("{} {name} is valid: {}", paint.good("✔"), cdk::FOLDER),
@@ -55,7 +82,8 @@ pub(super) async fn validate(ground: &Ground<'_>) -> Result<()> {
 
 /// `cdk diff` ends with 1 for a difference, where it is asked to.
 pub(super) async fn plan(ground: &Ground<'_>, exit_code: bool) -> Result<Outcome> {
-    match run(ground, "diff", if exit_code { &["--fail"] } else { &[] }).await? {
+    let new = new_services(ground, &render(ground)?).await?;
+    match run(ground, "diff", &new, if exit_code { &["--fail"] } else { &[] }).await? {
         0 => Ok(Outcome::Done),
         1 if exit_code => Ok(Outcome::Difference),
         code => Err(Failure::failed(format!("cdk diff ended with {code}")).hint("What it printed says why.")),
@@ -64,10 +92,16 @@ pub(super) async fn plan(ground: &Ground<'_>, exit_code: bool) -> Result<Outcome
 
 pub(super) async fn apply(ground: &Ground<'_>) -> Result<Outcome> {
     let name = &ground.environment.name;
+    let new = new_services(ground, &render(ground)?).await?;
     if !ground.context.terminal.confirm(&format!("Deploy {name} with CDK?"))? {
         return Err(Failure::failed("nothing was changed"));
     }
-    must(ground, "deploy").await?;
+    must(ground, "deploy", &new).await?;
+    if !new.is_empty() {
+        // Left in the template, their number would be sent again with the next change of anything else.
+        ground.report.note("deploying once more, without the number of tasks: from now on it is the deploy's");
+        must(ground, "deploy", &[]).await?;
+    }
     Ok(Outcome::Done)
 }
 
@@ -85,6 +119,7 @@ pub(super) async fn destroy(ground: &Ground<'_>, confirmed: &[String]) -> Result
             return Err(Failure::failed("that is not its name; nothing was changed"));
         }
     }
-    must(ground, "destroy").await?;
+    render(ground)?;
+    must(ground, "destroy", &[]).await?;
     Ok(Outcome::Done)
 }
