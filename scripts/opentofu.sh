@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds OpenTofu from its Go module, once, and prints the program's path: tests run roots with it as with Terraform. Kept
-# outside of the clone, in ~/.cache/streamify.
+# Builds OpenTofu from its Go module, once, and prints the program's path: tests run roots with it as with Terraform. Five
+# minutes of processor and a program of 115 MB, kept outside of the clone, in ~/.cache/streamify.
 set -euo pipefail
 . "$(dirname "$0")/go.sh"
 
@@ -16,7 +16,7 @@ if [ ! -x "$program" ]; then
 fi
 if [ ! -x "$program" ]; then
   need_go go1.26.8
-  echo "opentofu: building OpenTofu $version (minutes, once)" >&2
+  echo "opentofu: building OpenTofu $version (five minutes of two cores, once)" >&2
   log=$cache/build.log
   work=$cache/build
   rm -rf "$work" && mkdir -p "$work"

@@ -260,7 +260,7 @@ impl Outputs {
     }
 }
 
-/// CDK's file has an object of each stack, and CloudFormation knows no output but text.
+/// CDK's file has an object of each stack, and `CloudFormation` knows no output but text.
 fn of_stack(value: &Value) -> Option<&str> {
     value.as_object()?.values().find_map(|outputs| outputs.get(OUTPUT)?.as_str())
 }

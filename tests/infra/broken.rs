@@ -74,6 +74,8 @@ fn cdk_reads_the_same_data_and_says_what_it_lacks() {
     };
     ends(&run(&["infra", "plan", "prod", "--with", "cdk", "--exit-code"]), 3, &[]);
     ends(&run(&["infra", "plan", "prod", "--with", "cdk"]), 1, &["cdk diff ended with 1"]);
+    ends(&run(&["infra", "plan", "prod", "--with", "cdk", "--destroy"]), 2, &["--destroy is not for --with cdk"]);
+    ends(&run(&["infra", "apply", "prod", "--with", "cdk", "--yes", "--target", "x"]), 2, &["--target is not for"]);
     ends(&run(&["infra", "validate", "prod", "--with", "cdk"]), 0, &[]);
     ends(&run(&["infra", "apply", "prod", "--with", "cdk"]), 1, &["Deploy prod with CDK?"]);
     ends(&run(&["infra", "apply", "prod", "--with", "cdk", "--yes"]), 0, &[]);

@@ -31,7 +31,7 @@ pub fn with_true_app(project: &Project) -> PathBuf {
     let to = project.folder.path().join("infra/cdk");
     fs::create_dir_all(&to).unwrap();
     let copied = Command::new("sh")
-        .args(["-c", "cp -r *.ts *.json parts \"$1\"", "sh", to.to_str().unwrap()])
+        .args(["-c", "cp -r *.ts cdk.json package.json variables.json parts \"$1\"", "sh", to.to_str().unwrap()])
         .current_dir(&from)
         .status();
     assert!(copied.unwrap().success());
@@ -121,7 +121,7 @@ fn the_true_stack_is_valid_and_its_plan_is_shown() {
 }
 
 /// A stack of what is played: a cluster and a service in it that begins without tasks where it is new.
-const SMALL: &str = r#"
+const SMALL: &str = r"
 import { App, BootstraplessSynthesizer, CfnOutput, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 const app = new App();
@@ -140,7 +140,7 @@ new ecs.CfnService(stack, 'Api', {
 });
 new CfnOutput(stack, 'loadBalancer', { value: 'rooted.example.com' });
 new CfnOutput(stack, 'streamify', { value: stack.toJsonString({ cluster: cluster.ref, services: { api: { container: 'api' } } }) });
-"#;
+";
 
 #[test]
 fn a_stack_is_made_changed_told_and_taken_down_by_the_real_cdk() {

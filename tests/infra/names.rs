@@ -39,7 +39,7 @@ fn planned<'a>(module: &'a Value, all: &mut Vec<(&'a str, &'a Value)>) {
     }
 }
 
-/// What both have: Terraform's type and attribute, CloudFormation's type and property.
+/// What both have: Terraform's type and attribute, `CloudFormation`'s type and property.
 const BOTH: [(&str, &str, &str, &str); 22] = [
     ("aws_ecs_cluster", "/name", "AWS::ECS::Cluster", "/ClusterName"),
     ("aws_ecs_service", "/name", "AWS::ECS::Service", "/ServiceName"),
@@ -113,16 +113,28 @@ fn flat(value: &Value) -> String {
     parts.iter().map(|part| part.as_str().map_or_else(|| "REFERENCE".to_owned(), str::to_owned)).collect()
 }
 
+/// This project's own Terraform, as if it was the project's, with what lets it run against what plays AWS.
+pub fn with_true_roots(project: &Project, environments: &[&str]) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = project.folder.path();
+    // Without what somebody's own work has left there.
+    let copy = "tar -c --exclude=.terraform --exclude='*.tfstate*' --exclude='*.tfvars*' --exclude='*.tfbackend.json' \
+                --exclude='.terraform.lock.hcl' --exclude='*_override.tf' terraform | tar -x -C \"$1\"";
+    let copied = Command::new("sh").args(["-c", copy, "sh"]).arg(folder).current_dir(source).status();
+    assert!(copied.unwrap().success());
+    for environment in environments {
+        let root = folder.join("terraform/environments").join(environment);
+        fs::copy(source.join("tests/infra/emulator_override.tf"), root.join("emulator_override.tf")).unwrap();
+    }
+}
+
 fn same(environment: &str) {
     let moto = Emulator::start(Player::Moto, &[]);
     let mut project = Project::new(&moto.endpoint(), &CONFIGURATION.replace("ENVIRONMENT", environment));
     project.variable("TF_CLI_CONFIG_FILE", Some(&provider()));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    with_true_roots(&project, &[environment]);
     let folder = project.folder.path();
-    let copied = Command::new("cp").args(["-r", source.join("terraform").to_str().unwrap()]).arg(folder).status();
-    assert!(copied.unwrap().success());
     let root = folder.join("terraform/environments").join(environment);
-    fs::copy(source.join("tests/infra/emulator_override.tf"), root.join("emulator_override.tf")).unwrap();
     let app = with_true_app(&project);
 
     project.good(&["infra", "plan", environment]);

@@ -1,12 +1,16 @@
-//! The same with OpenTofu, Terraform's open fork.
+//! The same with `OpenTofu`, Terraform's open fork.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use super::{ROOT, configuration, ends, project, root, write_configuration, write_root};
+use super::aws::provider;
+use super::names::with_true_roots;
+use super::{NOWHERE, ROOT, configuration, ends, project, root, write_configuration, write_root};
+use crate::aws::Project;
 
-/// OpenTofu is built once and kept; the first run of it takes minutes.
+/// `OpenTofu` is built once and kept; the first run of it takes minutes.
 fn tofu() -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/opentofu.sh");
     let output = Command::new(script).output().unwrap();
@@ -58,4 +62,37 @@ fn opentofu_renders_plans_applies_and_destroys_as_terraform_does() {
     ends(&bad, 1, &["1 errors"]);
     assert!(bad.out.contains("terraform/environments/prod/main.tf:"), "{}", bad.out);
     project.never_printed(&["hunter22"]);
+}
+
+/// The provider's own build, where `OpenTofu` looks for it: its registry has another name.
+fn provider_for_tofu(folder: &Path) -> String {
+    let built = Path::new(&provider()).with_file_name("mirror/registry.terraform.io/hashicorp/aws");
+    let version = fs::read_dir(&built).unwrap().next().unwrap().unwrap().file_name();
+    let mirror = folder.join("mirror");
+    let there = mirror.join("registry.opentofu.org/hashicorp/aws").join(&version);
+    fs::create_dir_all(&there).unwrap();
+    symlink(built.join(&version).join("linux_amd64"), there.join("linux_amd64")).unwrap();
+    let file = folder.join("tofurc");
+    fs::write(
+        &file,
+        format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()),
+    )
+    .unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn opentofu_takes_the_true_roots() {
+    let configuration = "name: cinema\nservices:\n  backend: {port: 3001, secrets: {KEYS: JWT_KEYS}}\n\
+                         environments:\n  prod: {region: eu-west-1}\n  staging: {region: eu-west-1}\n";
+    let mut project = Project::new(NOWHERE, configuration);
+    with_true_roots(&project, &["prod", "staging"]);
+    let configuration = provider_for_tofu(project.folder.path());
+    project.variable("STREAMIFY_TERRAFORM", Some(&tofu()));
+    project.variable("TF_CLI_CONFIG_FILE", Some(&configuration));
+    for environment in ["prod", "staging"] {
+        project.good(&["infra", "render", environment]);
+        let valid = project.good(&["infra", "validate", environment]);
+        assert_eq!(valid, format!("✔ {environment} is valid: terraform/environments/{environment}\n"));
+    }
 }

@@ -37,6 +37,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let ground = Ground::enter(&arguments.place, context)?;
     if arguments.choice.with == With::Cdk {
+        cdk::whole(false, &arguments.targets)?;
         return cdk::apply(&ground).await;
     }
     let site = ground.site().await?;

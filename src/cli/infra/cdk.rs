@@ -12,6 +12,16 @@ use crate::infra::cdk::{self, App};
 use crate::report::Report;
 use crate::terraform::aws_variables;
 
+/// Refuses flags that CDK knows nothing like: to go on without them would do more than was asked for.
+pub(super) fn whole(destroy: bool, targets: &[String]) -> Result<()> {
+    let flag = if destroy { "--destroy" } else { "--target" };
+    if !destroy && targets.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{flag} is not for --with cdk: CloudFormation changes a stack whole"))
+        .hint("What `destroy` would take away is everything that the stack has; nothing was changed."))
+}
+
 /// Renders what the app reads.
 fn render(ground: &Ground<'_>) -> Result<App> {
     cdk::app(&ground.settings.directory)?;

@@ -39,6 +39,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let ground = Ground::enter(&arguments.place, context)?;
     if arguments.choice.with == With::Cdk {
+        cdk::whole(arguments.destroy, &arguments.targets)?;
         return cdk::plan(&ground, arguments.exit_code).await;
     }
     let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Apply };

@@ -127,7 +127,7 @@ pub fn outputs(project: &Path, environment: &str) -> Result<Map<String, Value>> 
     Ok(outputs.map(|(name, value)| (underscored(&name), unfolded(value))).collect())
 }
 
-/// `loadBalancer` as `load_balancer`: CloudFormation takes no underscore.
+/// `loadBalancer` as `load_balancer`: `CloudFormation` takes no underscore.
 fn underscored(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 2);
     for letter in name.chars() {
@@ -139,7 +139,7 @@ fn underscored(name: &str) -> String {
     text
 }
 
-/// What is text only because CloudFormation knows nothing else.
+/// What is text only because `CloudFormation` knows nothing else.
 fn unfolded(value: Value) -> Value {
     let text = value.as_str().filter(|text| text.starts_with(['{', '[']));
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(value)
