@@ -100,7 +100,10 @@ fn the_true_stack_is_valid_and_its_plan_is_shown() {
     assert_eq!(valid.out, "✔ prod is valid: infra/cdk\n");
 
     let plan = project.run(&["infra", "plan", "prod", "--with", "cdk", "--exit-code"]);
-    ends(&plan, 3, &["they begin without tasks: api", "[+] AWS::ECS::Service", "[+] AWS::WAFv2::WebACL"]);
+    ends(&plan, 3, &["they begin without tasks: api", "streamify infra apply prod --with cdk"]);
+    for line in ["Stack rooted-prod", "[+] AWS::ECS::Service", "[+] AWS::WAFv2::WebACL"] {
+        assert!(plan.out.contains(line), "no {line} in {}", plan.out);
+    }
     let template = fs::read_to_string(app.join("cdk.out/rooted-prod.template.json")).unwrap();
     let template: Value = serde_json::from_str(&template).unwrap();
     let services: Vec<&Value> = super::names::of_type(&template, "AWS::ECS::Service").collect();
@@ -120,10 +123,12 @@ fn the_true_stack_is_valid_and_its_plan_is_shown() {
     ends(&other, 1, &["the environment `prod` is in 210987654321"]);
 }
 
-/// A stack of what is played: a cluster and a service in it that begins without tasks where it is new.
+/// A stack of what is played: a table, and a cluster with a service that begins without tasks where it is new.
 const SMALL: &str = r"
 import { App, BootstraplessSynthesizer, CfnOutput, Stack } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { readFileSync } from 'node:fs';
 const app = new App();
 const fresh = String(app.node.tryGetContext('new') ?? '').split(',');
 const env = { region: 'eu-west-1', account: '123456789012' };
@@ -137,6 +142,10 @@ new ecs.CfnService(stack, 'Api', {
   serviceName: 'rooted-prod-api', cluster: cluster.ref, taskDefinition: definition.ref, launchType: 'FARGATE',
   ...(fresh.includes('api') && { desiredCount: 0 }),
   networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-0123456789abcdef0'] } },
+});
+new dynamodb.CfnTable(stack, 'Films', {
+  tableName: readFileSync('table', 'utf8'), billingMode: 'PAY_PER_REQUEST',
+  keySchema: [{ attributeName: 'id', keyType: 'HASH' }], attributeDefinitions: [{ attributeName: 'id', attributeType: 'S' }],
 });
 new CfnOutput(stack, 'loadBalancer', { value: 'rooted.example.com' });
 new CfnOutput(stack, 'streamify', { value: stack.toJsonString({ cluster: cluster.ref, services: { api: { container: 'api' } } }) });
@@ -155,18 +164,30 @@ fn a_stack_is_made_changed_told_and_taken_down_by_the_real_cdk() {
     fs::write(app.join("package.json"), "{\"type\": \"module\"}").unwrap();
     fs::write(app.join("cdk.json"), "{\"app\": \"node app.mjs\", \"context\": {\"cli-telemetry\": false}}").unwrap();
     fs::write(app.join("app.mjs"), SMALL).unwrap();
+    fs::write(app.join("table"), "rooted-films").unwrap();
 
     let applied = project.run(&["infra", "apply", "prod", "--with", "cdk", "--yes"]);
     ends(&applied, 0, &["they begin without tasks: api", "deploying once more, without the number of tasks"]);
     assert_eq!(desired(&aws), json!(0));
     // Nothing is left to do, and the number is not in the template any more.
-    ends(&project.run(&["infra", "plan", "prod", "--with", "cdk", "--exit-code"]), 0, &["There were no differences"]);
+    let same = project.run(&["infra", "plan", "prod", "--with", "cdk", "--exit-code"]);
+    ends(&same, 0, &["0 resources differ"]);
+    assert!(same.out.contains("There were no differences"), "{}", same.out);
     let template = fs::read_to_string(app.join("cdk.out/rooted-prod.template.json")).unwrap();
     assert!(!template.contains("DesiredCount"), "{template}");
 
     assert_eq!(project.good(&["infra", "outputs", "prod", "load_balancer", "--with", "cdk"]), "rooted.example.com\n");
     let outputs = project.json(&["infra", "outputs", "prod", "--with", "cdk"]);
     assert_eq!(outputs["streamify"]["value"]["services"]["api"]["container"], "api");
+
+    // Another name is another table: the old one goes with what is in it.
+    fs::write(app.join("table"), "rooted-movies").unwrap();
+    let apply = ["infra", "apply", "prod", "--with", "cdk", "--yes", "--confirm-destroy", "Films"];
+    let refused = project.run(&apply[..6]);
+    ends(&refused, 1, &["[~] AWS::DynamoDB::Table Films Films replace", "Films (AWS::DynamoDB::Table)"]);
+    let applied = project.run(&apply);
+    ends(&applied, 0, &[]);
+    assert_eq!(applied.out, "✔ prod: deployed\n");
 
     let destroyed = project.run(&["infra", "destroy", "prod", "--with", "cdk", "--confirm-destroy", "prod"]);
     ends(&destroyed, 0, &["rooted-prod: destroyed"]);

@@ -125,6 +125,7 @@ pub fn with_true_roots(project: &Project, environments: &[&str]) {
     for environment in environments {
         let root = folder.join("terraform/environments").join(environment);
         fs::copy(source.join("tests/infra/emulator_override.tf"), root.join("emulator_override.tf")).unwrap();
+        fs::write(root.join("backend_override.tf"), "terraform {\n  backend \"local\" {}\n}\n").unwrap();
     }
 }
 

@@ -11,8 +11,8 @@ use crate::terminal::Output;
 /// another one is made, shown, and asked about. Where data would be lost (a database, a bucket, a key, …), its name has
 /// to be typed, or given by --confirm-destroy; --yes does not answer that.
 ///
-/// The CDK deploys after a question. Services that ECS does not have yet begin without tasks; it then deploys once more,
-/// so that their number is `streamify deploy`'s alone.
+/// With the CDK the difference is made and shown anew each time, and just that is deployed. Services that ECS does not
+/// have yet begin without tasks; it then deploys once more, so that their number is `streamify deploy`'s alone.
 ///
 /// The first Ctrl-C lets Terraform finish what is in flight and save its state. What was cut short or failed halfway
 /// goes on with the next `apply`.
@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     let ground = Ground::enter(&arguments.place, context)?;
     if arguments.choice.with == With::Cdk {
         cdk::whole(false, &arguments.targets)?;
-        return cdk::apply(&ground).await;
+        return cdk::apply(&ground, &arguments.confirmed).await;
     }
     let site = ground.site().await?;
     ground.render()?;

@@ -1,5 +1,6 @@
 //! The same infrastructure in AWS CDK: the app in `infra/cdk` reads what `render` writes, and CDK does the rest.
 
+mod difference;
 mod services;
 
 use std::path::{Path, PathBuf};
@@ -11,10 +12,14 @@ use super::variables::{Described, Given, Secrecy, Source, check};
 use crate::failure::{Failure, OrFail, Result};
 use crate::settings::{Environment, EnvironmentSettings, Settings};
 
+pub use difference::Difference;
 pub use services::new_services;
 
 /// The app's folder, relative to the project's.
 pub const FOLDER: &str = "infra/cdk";
+
+/// Where `cdk diff` leaves the template that it has looked at, relative to the app's folder.
+pub const ASSEMBLY: &str = "cdk.out";
 
 /// What the app says that it takes, beside it.
 const VARIABLES: &str = "variables.json";
@@ -77,6 +82,8 @@ pub fn outputs_file(environment: &str) -> String {
 pub fn arguments(command: &str, environment: &str, new: &[String]) -> Vec<String> {
     let more: &[&str] = match command {
         "deploy" => &["--all", "--require-approval", "never"],
+        // What is shown is what is deployed then, as the folder has it.
+        "diff" => &["--fail", "--output", ASSEMBLY],
         "destroy" => &["--all", "--force"],
         "synth" => &["--quiet"],
         _ => &[],
@@ -152,14 +159,14 @@ mod tests {
     #[test]
     fn each_command_has_its_arguments() {
         let line = |command| arguments(command, "prod", &[]).join(" ");
-        assert_eq!(line("diff"), "--no-install cdk diff --no-notices -c environment=prod");
+        assert_eq!(line("diff"), "--no-install cdk diff --no-notices -c environment=prod --fail --output cdk.out");
         assert_eq!(
             line("deploy"),
             "--no-install cdk deploy --no-notices -c environment=prod --all --require-approval never --outputs-file outputs.prod.json"
         );
         assert_eq!(line("destroy"), "--no-install cdk destroy --no-notices -c environment=prod --all --force");
         let new = arguments("diff", "prod", &["api".to_owned(), "page".to_owned()]).join(" ");
-        assert!(new.ends_with("-c environment=prod -c new=api,page"), "{new}");
+        assert!(new.contains("-c environment=prod -c new=api,page --fail"), "{new}");
     }
 
     #[test]
