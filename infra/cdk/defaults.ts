@@ -15,6 +15,7 @@ const AVAILABLE = {
     max_allocated_storage: 500,
     multi_az: true,
     deletion_protection: true,
+    final_snapshot: true,
     backup_days: 14,
   },
   messaging: {
@@ -45,6 +46,7 @@ const CHEAP: typeof AVAILABLE = {
     max_allocated_storage: 50,
     multi_az: false,
     deletion_protection: false,
+    final_snapshot: false,
     backup_days: 1,
   },
   messaging: { ...AVAILABLE.messaging, kind: 'serverless', instance_type: 'kafka.t3.small' },

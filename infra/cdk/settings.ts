@@ -88,6 +88,7 @@ const database = (usual: ReturnType<typeof defaultsOf>['database']) =>
     max_allocated_storage: optional(whole(20, 65536, 'GiB'), usual.max_allocated_storage),
     multi_az: optional(flag(), usual.multi_az),
     deletion_protection: optional(flag(), usual.deletion_protection),
+    final_snapshot: optional(flag(), usual.final_snapshot),
     backup_days: optional(whole(1, 35), usual.backup_days),
   });
 

@@ -2,6 +2,7 @@
 
 import { CfnOutput, Fn, Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 
@@ -24,7 +25,10 @@ const PASSWORD = 'DATABASE_PASSWORD';
 
 /** What an output of CloudFormation may have, in bytes. */
 const OUTPUT_BYTES = 4096;
-/** About as long as what stands for something that is known after the deploy only: an ARN, a list of brokers. */
+/** About as long as what is known after the deploy only, by the end of its name; anything else is an ARN or a host. */
+const LENGTHS: Record<string, number> = {
+  'AWS::AccountId': 12, 'AWS::Partition': 10, 'AWS::Region': 14, 'AWS::URLSuffix': 16, GroupId: 20, Subnet: 24, BootstrapBrokerStringSaslIam: 260,
+};
 const UNKNOWN_BYTES = 120;
 
 interface Props extends StackProps {
@@ -122,10 +126,11 @@ export class EnvironmentStack extends Stack {
     const subnets = vpc.selectSubnets({ subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS }).subnetIds;
     const { instance, password } = database;
     const outputs = {
-      cluster: cluster.clusterName,
+      // Names that are known are written out: references to them would count as long ones.
+      cluster: name,
       subnets,
       assign_public_ip: false,
-      deploys_table: deploys.table.tableName,
+      deploys_table: deploys.name,
       secrets: { [PASSWORD]: `${password.secretArn}:password::` },
       environment: {
         DATABASE_HOST: instance.dbInstanceEndpointAddress,
@@ -134,6 +139,8 @@ export class EnvironmentStack extends Stack {
         DATABASE_USER: database.user,
         KAFKA_BROKERS: messaging.brokers,
         KAFKA_SECURITY: 'msk-iam',
+        // Requests come by the load balancer alone, which says whose they are.
+        STREAMIFY_TRUSTED_PROXIES: '1',
       },
       services: Object.fromEntries(
         Object.entries(services).map(([service, made]) => {
@@ -152,7 +159,7 @@ export class EnvironmentStack extends Stack {
     const repositories = Object.fromEntries(own.map((one, index) => [settings.repositories[index], one.repositoryUri]));
     this.output('repositories', this.toJsonString(repositories), 'Repository and its address');
     const alarms = Object.fromEntries(Object.entries(services).map(([service, made]) => [service, made.rolloutAlarms]));
-    this.output('rolloutAlarms', this.toJsonString(alarms), 'Service and the alarms that stop its rollout, for deploy.alarms in streamify.yaml');
+    this.output('rolloutAlarms', this.toJsonString(alarms), 'Service and the alarms that stop its rollout');
     this.output('natAddresses', this.toJsonString(natAddresses), 'Public addresses that tasks are seen by from outside');
   }
 
@@ -169,11 +176,11 @@ export class EnvironmentStack extends Stack {
   /** The object as text. CloudFormation cuts nothing and refuses too late, so its length is looked at here. */
   private json(value: object): string {
     const text = JSON.stringify(value);
-    const bytes = text.replaceAll(/\$\{Token\[[^\]]*\]\}/g, '-'.repeat(UNKNOWN_BYTES)).length;
+    const bytes = lengthOf(this.resolve(text));
     if (bytes > OUTPUT_BYTES) {
       throw new Error(
         `the output of ${this.stackName} would have about ${bytes} bytes, and CloudFormation takes ${OUTPUT_BYTES}: ` +
-          'an environment in the CDK has room for about eight services',
+          'an environment in the CDK has room for about five services behind the load balancer',
       );
     }
     return this.toJsonString(value);
@@ -185,16 +192,37 @@ function reachesData(settings: Settings, service: string): boolean {
   return settings.data_services?.includes(service) ?? (settings.services[service]?.secrets.length ?? 0) > 0;
 }
 
+/** By its name, which is known: a reference would count as the longest one. */
+function arnOf(role: iam.Role): string {
+  const name = (role.node.defaultChild as iam.CfnRole).roleName;
+  return Stack.of(role).formatArn({ service: 'iam', region: '', resource: 'role', resourceName: name ?? '' });
+}
+
 function told(made: Service, container: string): object {
   return {
     name: made.name,
-    execution_role: made.executionRole.roleArn,
-    task_role: made.taskRole.roleArn,
+    execution_role: arnOf(made.executionRole),
+    task_role: arnOf(made.taskRole),
     security_groups: [made.group.securityGroupId],
     target_group: made.targetGroup?.targetGroupArn ?? null,
-    log_group: made.logGroup.logGroupName,
+    log_group: made.logName,
     container,
+    // They stop its rollout, besides those that streamify.yaml names (`deploy.alarms`).
+    alarms: made.rolloutAlarms,
   };
+}
+
+/** About how long a text will be in which references stand for what is not known yet. */
+function lengthOf(resolved: unknown): number {
+  if (typeof resolved === 'string') {
+    return resolved.length;
+  }
+  const node = resolved as { Ref?: string; 'Fn::Join'?: [string, unknown[]]; 'Fn::GetAtt'?: string[] };
+  if (node['Fn::Join']) {
+    return node['Fn::Join'][1].reduce<number>((sum, part) => sum + lengthOf(part), 0);
+  }
+  const name = node.Ref ?? node['Fn::GetAtt']?.[1] ?? '';
+  return LENGTHS[/Subnet[0-9A-F]{8}$/.test(name) ? 'Subnet' : name] ?? UNKNOWN_BYTES;
 }
 
 /** Services in the order of their rules: who takes everything comes last. */

@@ -81,7 +81,7 @@ fn cdk_reads_the_same_data_and_says_what_it_lacks() {
     ends(&run(&["infra", "validate", "prod", "--with", "cdk"]), 0, &[]);
     let sure = ["infra", "apply", "prod", "--with", "cdk", "--yes", "--confirm-destroy", "Uploads"];
     ends(&run(&sure[..5]), 1, &["--confirm-destroy Uploads"]);
-    ends(&run(&sure[..6]), 1, &["the data of 1 resource of prod would be lost", "Uploads (AWS::S3::Bucket)"]);
+    ends(&run(&sure[..6]), 1, &["the data of 1 resource of prod would be lost", "Uploads (AWS::S3::Bucket Uploads)"]);
     ends(&run(&[&sure[..5], &sure[6..]].concat()), 1, &["Deploy this to prod?"]);
     ends(&run(&sure), 0, &[]);
     assert_eq!(run(&["infra", "outputs", "prod", "address", "--with", "cdk"]).out, "http://x\n");

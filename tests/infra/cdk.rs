@@ -184,7 +184,7 @@ fn a_stack_is_made_changed_told_and_taken_down_by_the_real_cdk() {
     fs::write(app.join("table"), "rooted-movies").unwrap();
     let apply = ["infra", "apply", "prod", "--with", "cdk", "--yes", "--confirm-destroy", "Films"];
     let refused = project.run(&apply[..6]);
-    ends(&refused, 1, &["[~] AWS::DynamoDB::Table Films Films replace", "Films (AWS::DynamoDB::Table)"]);
+    ends(&refused, 1, &["[~] AWS::DynamoDB::Table Films Films replace", "Films (AWS::DynamoDB::Table Films)"]);
     let applied = project.run(&apply);
     ends(&applied, 0, &[]);
     assert_eq!(applied.out, "✔ prod: deployed\n");

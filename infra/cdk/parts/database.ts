@@ -34,6 +34,8 @@ export class Database extends Construct {
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
     const { settings, key, vpc } = props;
+    // One that is protected can't be without.
+    const leaves = settings.final_snapshot || settings.deletion_protection;
     this.databaseName = settings.name;
     this.user = settings.username;
     this.group = new ec2.SecurityGroup(this, 'Group', { vpc, description: 'PostgreSQL', allowAllOutbound: false });
@@ -78,10 +80,10 @@ export class Database extends Construct {
         },
       }),
       backupRetention: Duration.days(settings.backup_days),
-      deleteAutomatedBackups: !settings.deletion_protection,
+      deleteAutomatedBackups: !leaves,
       copyTagsToSnapshot: true,
       deletionProtection: settings.deletion_protection,
-      removalPolicy: settings.deletion_protection ? RemovalPolicy.SNAPSHOT : RemovalPolicy.DESTROY,
+      removalPolicy: leaves ? RemovalPolicy.SNAPSHOT : RemovalPolicy.DESTROY,
       autoMinorVersionUpgrade: true,
       preferredBackupWindow: '02:00-03:00',
       preferredMaintenanceWindow: 'sun:03:30-sun:04:30',

@@ -13,11 +13,13 @@ interface Props {
 /** The table that `streamify deploy` keeps its lock and its history in (docs/decisions/0008-environments.md). */
 export class Deploys extends Construct {
   readonly table: dynamodb.TableV2;
+  readonly name: string;
 
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
+    this.name = `${props.name}-deploys`;
     this.table = new dynamodb.TableV2(this, 'Table', {
-      tableName: `${props.name}-deploys`,
+      tableName: this.name,
       partitionKey: { name: 'id', type: dynamodb.AttributeType.STRING },
       timeToLiveAttribute: 'expires_at',
       billing: dynamodb.Billing.onDemand(),

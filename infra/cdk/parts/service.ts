@@ -61,6 +61,7 @@ export class Service extends Construct {
   readonly taskRole: iam.Role;
   readonly group: ec2.SecurityGroup;
   readonly logGroup: logs.LogGroup;
+  readonly logName: string;
   readonly targetGroup: elb.ApplicationTargetGroup | null;
   readonly service: ecs.FargateService;
   /** How many rules it has in the load balancer. */
@@ -72,7 +73,8 @@ export class Service extends Construct {
     super(scope, id);
     const { cluster, deploy, settings } = props;
     this.name = `${props.name}-${props.service}`;
-    this.logGroup = props.key.logGroup(this, 'Logs', props.service, props.retention);
+    this.logName = `/${props.name}/${props.service}`;
+    this.logGroup = props.key.logGroup(this, 'Logs', this.logName, props.retention);
     const tasks = new iam.ServicePrincipal('ecs-tasks.amazonaws.com', {
       conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
     });
@@ -266,7 +268,7 @@ export class Service extends Construct {
 
   /**
    * Alarms that stop a rollout and take it back. They look at all target groups, since each may have the traffic, and
-   * their names are made of the service's alone: `deploy.alarms` in streamify.yaml can list them.
+   * the output `streamify` tells them to `streamify deploy`.
    */
   private rolloutAlarmsOf(observability: Observability, groups: elb.ApplicationTargetGroup[]): string[] {
     const every = { period: Duration.minutes(1) };

@@ -375,10 +375,10 @@ test("the output is decision 8's object, complete and as JSON", () => {
   assert.deepEqual([(told['subnets'] as string[]).length, told['assign_public_ip']], [3, false]);
   assert.match((told['secrets'] as Record<string, string>)['DATABASE_PASSWORD'] ?? '', /^<DatabaseInstanceSecret\w+>:password::$/);
   const environment = told['environment'] as Json;
-  assert.deepEqual(Object.keys(environment), ['DATABASE_HOST', 'DATABASE_PORT', 'DATABASE_NAME', 'DATABASE_USER', 'KAFKA_BROKERS', 'KAFKA_SECURITY']);
+  assert.deepEqual(Object.keys(environment), ['DATABASE_HOST', 'DATABASE_PORT', 'DATABASE_NAME', 'DATABASE_USER', 'KAFKA_BROKERS', 'KAFKA_SECURITY', 'STREAMIFY_TRUSTED_PROXIES']);
   assert.match(String(environment['KAFKA_BROKERS']), /^<MessagingBootstrap\w+\.BootstrapBrokerStringSaslIam>$/);
   const { backend, frontend } = told['services'] as Record<string, Json>;
-  assert.deepEqual(Object.keys(backend ?? {}), ['name', 'execution_role', 'task_role', 'security_groups', 'target_group', 'log_group', 'container', 'reaches_data']);
+  assert.deepEqual(Object.keys(backend ?? {}), ['name', 'execution_role', 'task_role', 'security_groups', 'target_group', 'log_group', 'container', 'alarms', 'reaches_data']);
   assert.deepEqual([backend?.['reaches_data'], frontend?.['reaches_data']], [true, false]);
   assert.deepEqual([backend?.['name'], backend?.['container']], ['streamify-prod-backend', 'backend']);
   assert.match(String(frontend?.['target_group']), /^<Servicefrontend/);

@@ -108,6 +108,13 @@ test('database and messaging: names, versions and sizes', () => {
   assert.match(properties, /replication\.factor=3\n[^]*insync\.replicas=2\n/);
 });
 
+test('final_snapshot: what is protected always leaves one', () => {
+  const policy = (database: object): unknown => one(make({ database }).template, 'AWS::RDS::DBInstance').DeletionPolicy;
+  assert.equal(policy({ deletion_protection: false }), 'Snapshot');
+  assert.equal(policy({ deletion_protection: false, final_snapshot: false }), 'Delete');
+  assert.equal(policy({ final_snapshot: false }), 'Snapshot');
+});
+
 test('routes: a service without a path is not behind the load balancer, and is rolled out by itself', () => {
   const deploy = { strategy: 'canary', minimum_healthy_percent: 100, maximum_percent: 200 };
   const { template } = make({ deploy, routes: { frontend: ['/*'] } });

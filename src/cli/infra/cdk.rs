@@ -147,7 +147,8 @@ pub(super) async fn apply(ground: &Ground<'_>, confirmed: &[String]) -> Result<O
         return tell(ground, "nothing to do", &found);
     }
     ground.report.note(&found.text);
-    confirm_names(name, found.losses(), confirmed, context)?;
+    let losses = found.losses();
+    confirm_names(name, losses.iter().map(|(what, name)| (what.as_str(), *name)).collect(), confirmed, context)?;
     if found.stacks > 0 && !context.terminal.confirm(&format!("Deploy this to {name}?"))? {
         return Err(Failure::failed("nothing was changed"));
     }

@@ -70,10 +70,10 @@ impl Difference {
         Some(Self { changes, text: shown.join("\n").trim_end().to_owned(), stacks })
     }
 
-    /// Names of what holds data that would be gone.
-    pub fn losses(&self) -> Vec<(&str, &str)> {
+    /// What holds data that would be gone: what it is, and the name that has to be typed.
+    pub fn losses(&self) -> Vec<(String, &str)> {
         let losing = self.changes.iter().filter(|change| change.loses);
-        losing.map(|change| (change.kind.as_str(), change.name.as_str())).collect()
+        losing.map(|change| (format!("{} {}", change.kind, change.name), change.name.as_str())).collect()
     }
 }
 
@@ -150,7 +150,7 @@ Resources
                 (Action::Create, "Logs", false),
             ]
         );
-        assert_eq!(difference.losses()[1], ("AWS::RDS::DBInstance", "Database/Instance"));
+        assert_eq!(difference.losses()[1], ("AWS::RDS::DBInstance Database/Instance".to_owned(), "Database/Instance"));
         assert!(difference.text.starts_with("Stack rooted-prod") && difference.text.ends_with("Logs6819BB44"));
         assert_eq!(difference.stacks, 1);
         assert_eq!(Difference::read("error: no such file\n"), None);
