@@ -129,9 +129,14 @@ impl Outputs {
         let root = settings.directory.join(&environment.terraform);
         let name = &environment.name;
         if !root.is_dir() {
-            return Err(Failure::usage(format!("there is no Terraform root for the environment `{name}`"))
-                .cause(format!("there is no folder {}", root.display()))
-                .hint(format!("Set environments.{name}.terraform in streamify.yaml, or give --outputs FILE.")));
+            let failure = Failure::usage(format!("there is no Terraform root for the environment `{name}`"))
+                .cause(format!("there is no folder {}", root.display()));
+            let of_cdk = format!("infra/cdk/outputs.{name}.json");
+            return Err(if settings.directory.join(&of_cdk).is_file() {
+                failure.hint(format!("What the CDK has made is there: --outputs {of_cdk}"))
+            } else {
+                failure.hint(format!("Set environments.{name}.terraform in streamify.yaml, or give --outputs FILE."))
+            });
         }
         let terraform = Terraform::find(settings, environment, None)
             .map_err(|failure| failure.hint("Or give the outputs as a file: --outputs FILE"))?;

@@ -148,7 +148,12 @@ new dynamodb.CfnTable(stack, 'Films', {
   keySchema: [{ attributeName: 'id', keyType: 'HASH' }], attributeDefinitions: [{ attributeName: 'id', attributeType: 'S' }],
 });
 new CfnOutput(stack, 'loadBalancer', { value: 'rooted.example.com' });
-new CfnOutput(stack, 'streamify', { value: stack.toJsonString({ cluster: cluster.ref, services: { api: { container: 'api' } } }) });
+const api = {
+  name: 'rooted-prod-api', execution_role: 'arn:aws:iam::123456789012:role/e', task_role: 'arn:aws:iam::123456789012:role/t',
+  security_groups: ['sg-1'], target_group: null, log_group: '/rooted-prod/api', container: 'api',
+};
+const told = { cluster: cluster.ref, subnets: ['subnet-1'], assign_public_ip: false, deploys_table: 'rooted-prod-deploys', services: { api } };
+new CfnOutput(stack, 'streamify', { value: stack.toJsonString(told) });
 ";
 
 #[test]
@@ -179,6 +184,12 @@ fn a_stack_is_made_changed_told_and_taken_down_by_the_real_cdk() {
     assert_eq!(project.good(&["infra", "outputs", "prod", "load_balancer", "--with", "cdk"]), "rooted.example.com\n");
     let outputs = project.json(&["infra", "outputs", "prod", "--with", "cdk"]);
     assert_eq!(outputs["streamify"]["value"]["services"]["api"]["container"], "api");
+
+    // A deploy takes the file that is left there, and is led to it.
+    let file = "infra/cdk/outputs.prod.json";
+    let verified = project.run(&["verify", "prod", "--outputs", file]).out;
+    assert!(verified.contains("✔ terraform ") && verified.contains(&format!("{file}: api\n")), "{verified}");
+    ends(&project.run(&["diff", "prod"]), 2, &["there is no Terraform root", &format!("--outputs {file}")]);
 
     // Another name is another table: the old one goes with what is in it.
     fs::write(app.join("table"), "rooted-movies").unwrap();
