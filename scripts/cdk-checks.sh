@@ -16,12 +16,7 @@ for program in npm node python3; do
     exit 1
   fi
 done
-for folder in infra/cdk infra/serverless; do
-  if [ ! -d "$folder/node_modules" ] || [ "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]; then
-    echo "cdk: installing the packages of $folder" >&2
-    npm ci --prefix "$folder" --no-fund --no-audit --loglevel error >&2
-  fi
-done
+scripts/node-packages.sh infra/cdk infra/serverless
 if [ ! -f "$tools/done" ]; then
   echo "cdk: getting cfn-lint" >&2
   # One that was left half installed begins again.

@@ -58,4 +58,5 @@ if [ "${1:-}" = tests ]; then
   "$(dirname "$0")/compose-peer.sh" >/dev/null
   "$(dirname "$0")/aws-emulators.sh" install >/dev/null
   "$(dirname "$0")/crane-peer.sh" >/dev/null
+  "$(dirname "$0")/node-packages.sh" infra/cdk infra/serverless
 fi

@@ -14,7 +14,7 @@
 //! | [`aws`] | the one place that makes AWS clients | settings, failure |
 //! | [`terraform`] | the program Terraform or `OpenTofu`: found, checked, started | settings, failure |
 //! | [`outputs`] | what Terraform tells of an environment | settings, terraform, failure |
-//! | [`infra`] | Terraform's variables, plans, applies, costs and pictures | settings, terraform, failure, report |
+//! | [`infra`] | Terraform's variables, plans, applies, costs and pictures | aws, settings, terraform, failure, report |
 //! | [`secrets`] | an environment's secrets | aws, outputs, settings, failure, report |
 //! | [`verify`] | everything a deploy depends on, looked at beforehand | aws, outputs, secrets, settings, failure, report |
 //! | [`migrate`] | the database's schema | settings, failure, report |

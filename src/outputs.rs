@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::settings::{EnvironmentSettings, Settings};
-use crate::terraform::Terraform;
+use crate::terraform::{Terraform, json_of};
 
 /// The output's name.
 pub const OUTPUT: &str = "streamify";
@@ -129,9 +129,14 @@ impl Outputs {
         let root = settings.directory.join(&environment.terraform);
         let name = &environment.name;
         if !root.is_dir() {
-            return Err(Failure::usage(format!("there is no Terraform root for the environment `{name}`"))
-                .cause(format!("there is no folder {}", root.display()))
-                .hint(format!("Set environments.{name}.terraform in streamify.yaml, or give --outputs FILE.")));
+            let failure = Failure::usage(format!("there is no Terraform root for the environment `{name}`"))
+                .cause(format!("there is no folder {}", root.display()));
+            let of_cdk = format!("infra/cdk/outputs.{name}.json");
+            return Err(if settings.directory.join(&of_cdk).is_file() {
+                failure.hint(format!("What the CDK has made is there: --outputs {of_cdk}"))
+            } else {
+                failure.hint(format!("Set environments.{name}.terraform in streamify.yaml, or give --outputs FILE."))
+            });
         }
         let terraform = Terraform::find(settings, environment, None)
             .map_err(|failure| failure.hint("Or give the outputs as a file: --outputs FILE"))?;
@@ -139,7 +144,7 @@ impl Outputs {
         Self::parse(&text, &format!("the output `{OUTPUT}` of {}", environment.terraform.display()))
     }
 
-    /// Reads the object: alone, or inside of what `terraform output -json` prints.
+    /// Reads the object: alone, inside of what `terraform output -json` prints, or inside of what `cdk deploy` leaves.
     ///
     /// # Errors
     /// The key that is missing or of another type, with its service.
@@ -148,6 +153,10 @@ impl Outputs {
             .map_err(|error| Failure::usage(format!("{source} is not JSON")).because(&error))?;
         if let Some(inside) = value.get_mut(OUTPUT).and_then(|output| output.get_mut("value")) {
             value = inside.take();
+        } else if let Some(text) = of_stack(&value) {
+            value = serde_json::from_str(text).map_err(|error| {
+                Failure::usage(format!("the output `{OUTPUT}` in {source} is not JSON")).because(&error)
+            })?;
         }
         let lambda = match value.get_mut("lambda").map(Value::take).filter(|lambda| !lambda.is_null()) {
             Some(lambda) => Some(read::<LambdaOutputs>(lambda, source, "lambda.")?),
@@ -256,6 +265,11 @@ impl Outputs {
     }
 }
 
+/// CDK's file has an object of each stack, and `CloudFormation` knows no output but text.
+fn of_stack(value: &Value) -> Option<&str> {
+    value.as_object()?.values().find_map(|outputs| outputs.get(OUTPUT)?.as_str())
+}
+
 fn read<T: DeserializeOwned>(value: Value, source: &str, place: &str) -> Result<T> {
     serde_json::from_value(value).map_err(|error| {
         let at = place.trim_end_matches('.');
@@ -281,8 +295,9 @@ async fn ask(terraform: &Terraform, root: &Path) -> Result<String> {
             .hint("Install Terraform, or give the outputs as a file: --outputs FILE")
     })?;
     if output.status.success() {
-        return String::from_utf8(output.stdout)
-            .map_err(|error| Failure::failed(format!("{program} did not print text")).because(&error));
+        let text = String::from_utf8(output.stdout)
+            .map_err(|error| Failure::failed(format!("{program} did not print text")).because(&error))?;
+        return Ok(json_of(&text).to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     // Terraform frames its errors with bars and empty lines.
@@ -317,6 +332,10 @@ mod tests {
         let all =
             json!({"other": {"value": 1}, "streamify": {"sensitive": false, "type": "dynamic", "value": object()}});
         assert_eq!(Outputs::parse(&all.to_string(), "a file").unwrap(), alone);
+        let of_cdk = json!({"cinema-prod": {"address": "http://x", "streamify": object().to_string()}});
+        assert_eq!(Outputs::parse(&of_cdk.to_string(), "a file").unwrap(), alone);
+        let broken = json!({"cinema-prod": {"streamify": "{"}}).to_string();
+        assert!(Outputs::parse(&broken, "f").unwrap_err().message.contains("`streamify` in f is not JSON"));
     }
 
     #[test]

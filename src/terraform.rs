@@ -79,7 +79,7 @@ impl Terraform {
             .map_err(|_| Failure::timed_out(format!("{shown} has not said its version in {} s", VERSION.as_secs())))?
             .map_err(|error| how_to_get(Failure::unreachable(format!("can't run {shown}")).because(&error)))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let version = serde_json::from_str::<serde_json::Value>(&text)
+        let version = serde_json::from_str::<serde_json::Value>(json_of(&text))
             .ok()
             .and_then(|value| value.get("terraform_version")?.as_str().map(str::to_owned));
         let Some(version) = version else {
@@ -99,6 +99,18 @@ impl Terraform {
     }
 }
 
+/// What a command printed, from where its JSON begins: `OpenTofu` warns of a person's own configuration on standard output.
+pub fn json_of(text: &str) -> &str {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with(['{', '[']) {
+            return &text[start..];
+        }
+        start += line.len();
+    }
+    text
+}
+
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
@@ -106,11 +118,16 @@ fn is_program(path: &Path) -> bool {
 
 /// What every run gets besides the variables of this process. Credentials stay where they are: they are never written.
 fn variables(settings: &Settings, environment: &EnvironmentSettings) -> Vec<(String, String)> {
+    let own = [("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1")];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    own.into_iter().chain(aws_variables(settings, environment)).collect()
+}
+
+/// What a program that works with AWS by itself is told: the environment's profile, region and endpoint. A pipeline has
+/// credentials in variables and no profiles, so those go before.
+pub fn aws_variables(settings: &Settings, environment: &EnvironmentSettings) -> Vec<(String, String)> {
     let process = &settings.environment;
-    let mut variables: Vec<(String, String)> =
-        [("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+    let mut variables: Vec<(String, String)> = Vec::new();
     let has_credentials =
         ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
             .iter()
@@ -154,6 +171,13 @@ mod tests {
         fs::write(&path, format!("#!/bin/sh\necho '{{\"terraform_version\": \"{version}\"}}'\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
+    }
+
+    #[test]
+    fn what_is_printed_before_the_json_is_no_part_of_it() {
+        assert_eq!(json_of("\nWarning: no file\n\n{\n  \"a\": 1\n}\n"), "{\n  \"a\": 1\n}\n");
+        assert_eq!(json_of("{}"), "{}");
+        assert_eq!(json_of("no JSON\n"), "no JSON\n");
     }
 
     #[tokio::test]

@@ -8,13 +8,20 @@ import { read, SettingsError } from './settings.ts';
 const app = newApp();
 const environment: unknown = app.node.tryGetContext('environment');
 const folder: unknown = app.node.tryGetContext('folder') ?? import.meta.dirname;
-const first: unknown = app.node.tryGetContext('first');
+// The services that ECS does not have yet, with commas between them: `streamify infra apply` looks and says so.
+const fresh: unknown = app.node.tryGetContext('new') ?? '';
 
 try {
   if (typeof environment !== 'string' || typeof folder !== 'string') {
     throw new SettingsError('the command', [{ at: '', what: 'lacks the environment: add -c environment=ENV' }]);
   }
-  addEnvironment(app, read(join(folder, `streamify.${environment}.json`), environment), first === true || first === 'true');
+  const settings = read(join(folder, `streamify.${environment}.json`), environment);
+  const names = String(fresh).split(',').filter((name) => name !== '');
+  const unknown = names.filter((name) => !settings.services[name]);
+  if (unknown.length > 0) {
+    throw new SettingsError('the command', [{ at: 'new', what: `names ${unknown.join(', ')}, which is no service` }]);
+  }
+  addEnvironment(app, settings, names);
 } catch (error) {
   if (!(error instanceof SettingsError)) {
     throw error;

@@ -7,7 +7,12 @@ export interface Fault {
 }
 
 /** Looks at a value and gives it back as its type; what is wrong goes to `faults`, and the value is then of no use. */
-export type Check<T> = (value: unknown, at: string, faults: Fault[]) => T;
+export interface Check<T> {
+  (value: unknown, at: string, faults: Fault[]): T;
+  /** What the value is, as Terraform writes types: `variables.json` tells it to `streamify infra`. */
+  readonly type: string;
+  readonly isOptional?: boolean;
+}
 
 type Keys = Record<string, Check<unknown>>;
 type Checked<K extends Keys> = { [key in keyof K]: K[key] extends Check<infer T> ? T : never };
@@ -17,45 +22,59 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-function check<T>(what: string, is: (value: unknown) => boolean): Check<T> {
-  return (value, at, faults) => {
+function of<T>(type: string, look: (value: unknown, at: string, faults: Fault[]) => T, isOptional = false): Check<T> {
+  return Object.assign(look, { type, isOptional });
+}
+
+function check<T>(type: string, what: string, is: (value: unknown) => boolean): Check<T> {
+  return of(type, (value, at, faults) => {
     if (!is(value)) {
       faults.push({ at, what: `is ${shown(value)}; it has to be ${what}` });
     }
     return value as T;
-  };
+  });
 }
 
 export function text(pattern: RegExp, what: string): Check<string> {
-  return check(what, (value) => typeof value === 'string' && pattern.test(value));
+  return check('string', what, (value) => typeof value === 'string' && pattern.test(value));
 }
 
 export function whole(least: number, most: number, unit = ''): Check<number> {
   const what = `a whole number from ${least} to ${most}${unit && ` (${unit})`}`;
-  return check(what, (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most);
+  return check('number', what, (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most);
 }
 
 export function flag(): Check<boolean> {
-  return check('true or false', (value) => typeof value === 'boolean');
+  return check('bool', 'true or false', (value) => typeof value === 'boolean');
 }
 
 export function oneOf<T extends string | number>(...choices: T[]): Check<T> {
-  return check(`one of ${choices.join(', ')}`, (value) => choices.includes(value as T));
+  const type = typeof choices[0] === 'number' ? 'number' : 'string';
+  return check(type, `one of ${choices.join(', ')}`, (value) => choices.includes(value as T));
 }
 
-/** A key that may be left out or null, as Terraform's variables may. */
+/** A key that may be left out or null. */
 export function optional<T, D>(inside: Check<T>, otherwise: D): Check<T | D> {
-  return (value, at, faults) => (value === undefined || value === null ? otherwise : inside(value, at, faults));
+  const look = (value: unknown, at: string, faults: Fault[]): T | D =>
+    value === undefined || value === null ? otherwise : inside(value, at, faults);
+  return of(inside.type, look, true);
+}
+
+/** A key that may be left out, and that is switched off by null. */
+export function nullable<T, D>(inside: Check<T>, otherwise: D): Check<T | D | null> {
+  const look = (value: unknown, at: string, faults: Fault[]): T | D | null =>
+    value === null ? null : value === undefined ? otherwise : inside(value, at, faults);
+  return of(inside.type, look, true);
 }
 
 export function list<T>(inside: Check<T>): Check<T[]> {
-  return (value, at, faults) => {
+  return of(`list(${inside.type})`, (value, at, faults) => {
     if (!Array.isArray(value)) {
       faults.push({ at, what: `is ${shown(value)}; it has to be a list` });
       return [];
     }
     return value.map((item, index) => inside(item, `${at}[${index}]`, faults));
-  };
+  });
 }
 
 function entries(value: unknown, at: string, faults: Fault[]): [string, unknown][] | undefined {
@@ -70,7 +89,7 @@ const below = (at: string, key: string): string => (at === '' ? key : `${at}.${k
 
 /** An object whose keys are names. */
 export function map<T>(name: RegExp, what: string, inside: Check<T>): Check<Record<string, T>> {
-  return (value, at, faults) =>
+  return of(`map(${inside.type})`, (value, at, faults) =>
     Object.fromEntries(
       (entries(value, at, faults) ?? []).map(([key, item]) => {
         if (!name.test(key)) {
@@ -78,20 +97,26 @@ export function map<T>(name: RegExp, what: string, inside: Check<T>): Check<Reco
         }
         return [key, inside(item, below(at, key), faults)];
       }),
-    );
+    ),
+  );
 }
 
-/** An object with exactly these keys: one that nothing reads is a mistake that would go unnoticed. */
-export function object<K extends Keys>(keys: K): Check<Checked<K>> {
-  return (value, at, faults) => {
+/**
+ * An object with exactly these keys: one that nothing reads is a mistake that would go unnoticed. `others` are keys that
+ * somebody might think of, with the reason why they are none.
+ */
+export function object<K extends Keys>(keys: K, others: Record<string, string> = {}): Check<Checked<K>> {
+  const types = Object.entries(keys).map(([key, { type, isOptional }]) => `${key} = ${isOptional ? `optional(${type})` : type}`);
+  return of(`object({ ${types.join(', ')} })`, (value, at, faults) => {
     const given = new Map(entries(value, at, faults));
     for (const key of given.keys()) {
       if (!(key in keys)) {
-        faults.push({ at: below(at, key), what: `is read by nothing; there is ${Object.keys(keys).join(', ')}` });
+        const why = others[key] ?? `there is ${Object.keys(keys).join(', ')}`;
+        faults.push({ at: below(at, key), what: `is read by nothing; ${why}` });
       }
     }
     return Object.fromEntries(
       Object.entries(keys).map(([key, inside]) => [key, inside(given.get(key), below(at, key), faults)]),
     ) as Checked<K>;
-  };
+  });
 }

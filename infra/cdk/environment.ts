@@ -13,8 +13,11 @@ export function newApp(props: AppProps = {}): App {
 }
 
 /** Adds the environment's stack; a finding of cdk-nag that nobody has acknowledged with a reason stops the synthesis. */
-export function addEnvironment(app: App, settings: Settings, isFirst = false): EnvironmentStack {
-  const stack = new EnvironmentStack(app, `${settings.project}-${settings.environment}`, { settings, isFirst });
+export function addEnvironment(app: App, settings: Settings, newServices: string[] = []): EnvironmentStack {
+  const stack = new EnvironmentStack(app, `${settings.project}-${settings.environment}`, {
+    settings,
+    newServices: new Set(newServices),
+  });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }));
   return stack;
 }

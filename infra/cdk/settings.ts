@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { type Fault, flag, list, map, object, oneOf, optional, text, whole } from './check.ts';
+import { type Fault, flag, list, map, nullable, object, oneOf, optional, text, whole } from './check.ts';
+import { defaultsOf, FIREWALL, ROUTES, SCALING } from './defaults.ts';
 
 /** From least to most, in steps. */
 const steps = (least: number, most: number, step: number): number[] =>
@@ -23,12 +24,21 @@ const FARGATE: Record<number, number[]> = {
 /** What one rule of a load balancer takes; blue/green moves one rule for each service. */
 export const PATTERNS_OF_A_RULE = 5;
 
-/** `PROJECT-ENVIRONMENT` stands before longer names, such as a role's, which takes 64. */
+/** A service's `PROJECT-ENVIRONMENT-SERVICE` stands before `-infrastructure` in a role's name, which takes 64. */
 const MOST_OF_A_NAME = 50;
 
-const NAME = /^[a-z][a-z0-9-]{0,31}$/;
+const SERVICE = /^[a-z][a-z0-9-]{0,31}$/;
 const NAMED = 'a name of lower-case letters, digits and `-`, a letter first, at most 32 of them';
 const ARN = (service: string): RegExp => new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:[0-9]{12}:.+$`);
+
+/** For how many days CloudWatch can keep a log. */
+const DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+/** Variables of the Terraform roots that are of no use here, and why. `streamify infra render --with cdk` leaves them out. */
+export const ONLY_TERRAFORM: Record<string, string> = {
+  placeholder_image: "the placeholder has to stay as it is: a service's newest revision is what runs",
+  state: "it is where Terraform's state is, and CloudFormation keeps its own",
+};
 
 const service = object({
   port: optional(whole(1, 65535), null),
@@ -40,95 +50,117 @@ const service = object({
   secrets: list(text(/^[\w./-]+$/, "a secret's name in the environment's store")),
 });
 
-/** Thresholds at which services get more tasks. */
+/** Thresholds at which services get more tasks, from their replicas (or `min`) to `max`. */
 const autoscaling = object({
-  max: optional(whole(1, 1000, 'tasks of a service'), 10),
-  cpu_percent: optional(whole(10, 95), 60),
-  memory_percent: optional(whole(10, 95), 70),
-  requests_per_minute: optional(whole(1, 1_000_000, 'a minute'), 1000),
+  min: optional(whole(0, 1000, 'tasks of a service'), SCALING.min),
+  max: optional(whole(1, 1000, 'tasks of a service'), SCALING.max),
+  cpu_percent: optional(whole(10, 95), SCALING.cpu_percent),
+  memory_percent: optional(whole(10, 95), SCALING.memory_percent),
+  requests_per_minute: optional(whole(1, 1_000_000, 'a minute'), SCALING.requests_per_minute),
+  scale_out_seconds: optional(whole(0, 3600), SCALING.scale_out_seconds),
+  scale_in_seconds: optional(whole(0, 3600), SCALING.scale_in_seconds),
 });
 
-/** Everything is there that keeps running when a zone fails. It is what an environment has that says nothing else. */
-const AVAILABLE = {
-  zone_count: 3,
-  single_nat_gateway: false,
-  instance_class: 'db.m7g.large',
-  allocated_storage: 100,
-  multi_az: true,
-  deletion_protection: true,
-  backup_days: 30,
-  messaging: 'serverless' as const,
-  autoscaling: { max: 10, cpu_percent: 60, memory_percent: 70, requests_per_minute: 1000 },
-};
+const firewall = object({
+  requests_per_five_minutes: optional(whole(10, 2_000_000_000), FIREWALL.requests_per_five_minutes),
+  log_days: optional(oneOf(...DAYS), FIREWALL.log_days),
+});
 
-/** What `staging` has that says nothing else: the same parts, cheap. */
-const CHEAP: typeof AVAILABLE | (Omit<typeof AVAILABLE, 'messaging' | 'autoscaling'> & {
-  messaging: 'provisioned';
-  autoscaling: null;
-}) = {
-  zone_count: 2,
-  single_nat_gateway: true,
-  instance_class: 'db.t4g.micro',
-  allocated_storage: 20,
-  multi_az: false,
-  deletion_protection: false,
-  backup_days: 7,
-  messaging: 'provisioned',
-  autoscaling: null,
-};
+const secrets = object({
+  store: oneOf('ssm', 'secrets-manager'),
+  prefix: text(/^\/([\w.-]+\/)+$/, 'a path that begins and ends with /'),
+  kms_key: optional(text(/^(arn:aws[a-z-]*:kms:.+|alias\/.+|[0-9a-f-]{36}|mrk-[0-9a-f]+)$/, "a KMS key's ARN, id or alias"), null),
+});
 
-/** The whole file. Keys are those of Terraform's variables, so that one `streamify.yaml` fills both. */
-function file(environment: unknown) {
-  const defaults = environment === 'staging' ? CHEAP : AVAILABLE;
-  const { instance_class, allocated_storage, multi_az, deletion_protection, backup_days } = defaults;
-  return object({
-    project: text(NAME, NAMED),
-    environment: text(NAME, NAMED),
+const deploy = object({
+  strategy: oneOf('rolling', 'blue-green', 'linear', 'canary'),
+  minimum_healthy_percent: whole(0, 100),
+  maximum_percent: whole(100, 200),
+});
+
+const database = (usual: ReturnType<typeof defaultsOf>['database']) =>
+  object({
+    name: optional(text(/^[a-z][a-z0-9_]{0,62}$/, 'a name of a database of PostgreSQL'), usual.name),
+    username: optional(text(/^[a-z][a-z0-9_]{0,62}$/, 'a name of a user of PostgreSQL'), usual.username),
+    engine_version: optional(text(/^[0-9]+(\.[0-9]+)?$/, 'a version of PostgreSQL, such as 17'), usual.engine_version),
+    instance_class: optional(text(/^db\.[a-z0-9]+\.[a-z0-9]+$/, 'a class of RDS, such as db.t4g.micro'), usual.instance_class),
+    allocated_storage: optional(whole(20, 65536, 'GiB'), usual.allocated_storage),
+    max_allocated_storage: optional(whole(20, 65536, 'GiB'), usual.max_allocated_storage),
+    multi_az: optional(flag(), usual.multi_az),
+    deletion_protection: optional(flag(), usual.deletion_protection),
+    final_snapshot: optional(flag(), usual.final_snapshot),
+    backup_days: optional(whole(1, 35), usual.backup_days),
+  });
+
+const messaging = (usual: ReturnType<typeof defaultsOf>['messaging']) =>
+  object({
+    kind: optional(oneOf('serverless', 'provisioned'), usual.kind),
+    broker_count: optional(whole(2, 30, 'brokers'), usual.broker_count),
+    instance_type: optional(text(/^kafka\.[a-z0-9]+\.[a-z0-9]+$/, 'a type of MSK, such as kafka.m7g.large'), usual.instance_type),
+    storage_gib: optional(whole(1, 16384, 'GiB of a broker'), usual.storage_gib),
+    kafka_version: optional(text(/^[3-9]\.[0-9]+\.(x|[0-9]+)(\.kraft)?$/, "one of MSK's versions, such as 3.9.x.kraft"), usual.kafka_version),
+  });
+
+/** The keys of the file, which are those of Terraform's variables, so that one `streamify.yaml` fills both. */
+function keys(environment: unknown) {
+  const usual = defaultsOf(environment);
+  return {
+    // What follows from streamify.yaml itself.
+    project: text(/^[a-z][a-z0-9-]{0,20}$/, 'a name of up to 21 lower-case letters, digits and `-`, a letter first'),
+    environment: text(/^[a-z][a-z0-9-]{0,14}$/, 'a name of up to 15 lower-case letters, digits and `-`, a letter first'),
     region: text(/^[a-z]{2}(-[a-z]+)+-[0-9]$/, 'an AWS region, such as eu-west-1'),
     account: optional(text(/^[0-9]{12}$/, 'an AWS account: twelve digits, as text'), null),
     repositories: list(text(/^[a-z0-9]+([._/-][a-z0-9]+)*$/, "an ECR repository's name, such as streamify/app")),
-    secrets: object({
-      store: oneOf('ssm', 'secrets-manager'),
-      prefix: text(/^\/([\w.-]+\/)+$/, 'a path that begins and ends with /'),
-      kms_key: optional(text(/^(arn:aws[a-z-]*:kms:.+|alias\/.+|[0-9a-f-]{36}|mrk-[0-9a-f]+)$/, "a KMS key's ARN, id or alias"), null),
-    }),
-    services: map(NAME, NAMED, service),
-    deploy: object({
-      strategy: oneOf('rolling', 'blue-green', 'linear', 'canary'),
-      minimum_healthy_percent: whole(0, 100),
-      maximum_percent: whole(100, 200),
-    }),
+    secrets,
+    services: map(SERVICE, NAMED, service),
+    deploy,
+    // What `environments.ENV.variables` says.
     domain: optional(text(/^([a-z0-9-]+\.)+[a-z]{2,}$/, 'a host name, such as app.example.com'), null),
     certificate_arn: optional(text(ARN('acm'), 'the ARN of a certificate of ACM'), null),
-    zone_count: optional(whole(2, 3), defaults.zone_count),
-    single_nat_gateway: optional(flag(), defaults.single_nat_gateway),
-    database: optional(
-      object({
-        instance_class: optional(text(/^db\.[a-z0-9]+\.[a-z0-9]+$/, 'a class of RDS, such as db.t4g.micro'), instance_class),
-        allocated_storage: optional(whole(20, 65536, 'GiB'), allocated_storage),
-        multi_az: optional(flag(), multi_az),
-        deletion_protection: optional(flag(), deletion_protection),
-        backup_days: optional(whole(1, 35), backup_days),
-      }),
-      { instance_class, allocated_storage, multi_az, deletion_protection, backup_days },
-    ),
-    messaging: optional(
-      object({
-        kind: optional(oneOf('serverless', 'provisioned'), defaults.messaging),
-        instance_type: optional(text(/^kafka\.[a-z0-9]+\.[a-z0-9]+$/, 'a type of MSK, such as kafka.m7g.large'), 'kafka.t3.small'),
-        storage_gib: optional(whole(1, 16384, 'GiB of a broker'), 20),
-      }),
-      { kind: defaults.messaging, instance_type: 'kafka.t3.small', storage_gib: 20 },
-    ),
+    zone_id: optional(text(/^Z[A-Z0-9]+$/, 'the id of a zone of Route 53, such as Z0123456789ABCDEFGHIJ'), null),
+    zone_count: optional(whole(2, 3), usual.zone_count),
+    cidr: optional(text(/^([0-9]{1,3}\.){3}[0-9]{1,3}\/1[6-9]$/, 'a block of IPv4 addresses of /16 to /19'), usual.cidr),
+    single_nat_gateway: optional(flag(), usual.single_nat_gateway),
+    interface_endpoints: optional(flag(), usual.interface_endpoints),
+    database: optional(database(usual.database), usual.database),
+    messaging: optional(messaging(usual.messaging), usual.messaging),
     routes: optional(
-      map(NAME, NAMED, list(text(/^\/[\w\-.$/~"'@:+&*?]*$/, "a path of the load balancer's kind, such as /api/*"))),
+      map(SERVICE, NAMED, list(text(/^\/[\w\-.$/~"'@:+&*?]*$/, "a path of the load balancer's kind, such as /api/*"))),
       null,
     ),
-    autoscaling: optional(autoscaling, defaults.autoscaling),
+    data_services: optional(list(text(SERVICE, NAMED)), null),
+    autoscaling: nullable(autoscaling, usual.is_scaled ? SCALING : null),
+    capacity: optional(
+      map(
+        /^FARGATE(_SPOT)?$/,
+        'FARGATE or FARGATE_SPOT',
+        object({ base: optional(whole(0, 1000, 'tasks'), 0), weight: optional(whole(0, 1000), 1) }),
+      ),
+      usual.capacity,
+    ),
+    exec: optional(flag(), true),
+    service_discovery: optional(flag(), false),
+    firewall: nullable(firewall, usual.is_walled ? FIREWALL : null),
+    create_repositories: optional(flag(), true),
     github_repository: optional(text(/^[\w.-]+\/[\w.-]+$/, 'OWNER/REPOSITORY'), null),
+    github_environment: optional(text(/^[^\s:]+$/, 'an environment on GitHub'), null),
+    // Terraform's is made by terraform/bootstrap, once for an account.
     github_provider_arn: optional(text(ARN('iam'), "the ARN of the account's OIDC provider of GitHub"), null),
     alarm_email: optional(text(/^[^@\s]+@[^@\s]+$/, 'an e-mail address'), null),
-  });
+    log_retention_days: optional(oneOf(...DAYS), usual.log_retention_days),
+    protect: optional(flag(), usual.protect),
+  };
+}
+
+const file = (environment: unknown) => object(keys(environment), ONLY_TERRAFORM);
+
+/** What `variables.json` has to say: `streamify infra` checks values by it before the CDK sees them. */
+export function described(): object {
+  const variables = Object.entries(keys(undefined)).map(([key, { type, isOptional }]) => [
+    key,
+    isOptional ? { type, optional: true } : { type },
+  ]);
+  return { variables: Object.fromEntries(variables) as object, only_terraform: ONLY_TERRAFORM };
 }
 
 type Written = ReturnType<ReturnType<typeof file>>;
@@ -142,12 +174,6 @@ export class SettingsError extends Error {
     this.name = 'SettingsError';
   }
 }
-
-/** The routes of the project's own app, for those of its services that are there. */
-const ROUTES: Record<string, string[]> = {
-  backend: ['/api/*', '/ws', '/openapi.json', '/docs*'],
-  frontend: ['/*'],
-};
 
 /** Reads `streamify.ENV.json`. Throws a SettingsError that names every fault. */
 export function read(path: string, environment: string): Settings {
@@ -184,9 +210,10 @@ export function parse(json: string, source: string, environment: string): Settin
   return { ...written, routes: routes(written) };
 }
 
+/** Of services that have a port: nobody else can be behind the load balancer. */
 function routes(written: Written): Record<string, string[]> {
   const known = Object.entries(written.routes ?? ROUTES);
-  return Object.fromEntries(written.routes ? known : known.filter(([name]) => written.services[name]?.port));
+  return Object.fromEntries(known.filter(([name, paths]) => written.services[name]?.port && paths.length > 0));
 }
 
 /** What is right alone and wrong together. */
@@ -194,39 +221,45 @@ function* contradictions(written: Written, environment: string): Generator<Fault
   if (written.environment !== environment) {
     yield { at: 'environment', what: `is ${written.environment}, and ${environment} was asked for` };
   }
-  if (`${written.project}-${written.environment}`.length > MOST_OF_A_NAME) {
-    yield { at: 'project', what: `and \`environment\` have more than ${MOST_OF_A_NAME - 1} letters together, and names in AWS are made of both` };
-  }
-  const places = routes(written);
-  for (const [name, { port, cpu, memory, health_path }] of Object.entries(written.services)) {
+  const name = `${written.project}-${written.environment}`;
+  for (const [service, { port, cpu, memory, health_path }] of Object.entries(written.services)) {
     const sizes = FARGATE[cpu] ?? [];
     if (!sizes.includes(memory)) {
-      yield { at: `services.${name}.memory`, what: `is ${memory}; with ${cpu} CPU units Fargate takes ${sizes.join(', ')} MiB` };
-    }
-    if (port !== null && !places[name]?.length) {
-      yield { at: `routes.${name}`, what: 'is missing: the service has a port, and no path leads to it' };
+      yield { at: `services.${service}.memory`, what: `is ${memory}; with ${cpu} CPU units Fargate takes ${sizes.join(', ')} MiB` };
     }
     if (port === null && health_path !== null) {
-      yield { at: `services.${name}.health_path`, what: 'is of no use without a port' };
+      yield { at: `services.${service}.health_path`, what: 'is of no use without a port' };
+    }
+    if (`${name}-${service}`.length > MOST_OF_A_NAME) {
+      yield { at: `services.${service}`, what: `has with ${name}- more than ${MOST_OF_A_NAME} letters, and names of roles are made of all of it` };
     }
   }
-  for (const [name, paths] of Object.entries(places)) {
-    if (!written.services[name]?.port) {
-      yield { at: `routes.${name}`, what: 'leads to a service that is not there, or has no port' };
+  for (const [service, paths] of Object.entries(written.routes ?? {})) {
+    if (!written.services[service]?.port) {
+      yield { at: `routes.${service}`, what: 'leads to a service that is not there, or has no port' };
     }
     if (written.deploy.strategy !== 'rolling' && paths.length > PATTERNS_OF_A_RULE) {
       const what = `has ${paths.length} paths; ${written.deploy.strategy} moves one rule of the load balancer, which takes ${PATTERNS_OF_A_RULE}`;
-      yield { at: `routes.${name}`, what };
+      yield { at: `routes.${service}`, what };
+    }
+  }
+  for (const service of written.data_services ?? []) {
+    if (!written.services[service]) {
+      yield { at: 'data_services', what: `names ${service}, which is no service` };
     }
   }
   if (written.certificate_arn !== null && written.domain === null) {
     yield { at: 'domain', what: 'is missing: the certificate is of a name, and this is where it is said' };
   }
-  if (written.autoscaling !== null) {
-    for (const [name, { replicas }] of Object.entries(written.services)) {
-      if (replicas > written.autoscaling.max) {
-        yield { at: 'autoscaling.max', what: `is ${written.autoscaling.max}, and ${name} has ${replicas} replicas` };
-      }
-    }
+  if (written.zone_id !== null && written.domain === null) {
+    yield { at: 'domain', what: 'is missing: the zone is of a name, and this is where it is said' };
+  }
+  const { broker_count, kind } = written.messaging;
+  if (kind === 'provisioned' && broker_count !== null && broker_count % written.zone_count !== 0) {
+    yield { at: 'messaging.broker_count', what: `is ${broker_count}; MSK puts as many brokers into each of ${written.zone_count} zones` };
+  }
+  const { allocated_storage, max_allocated_storage } = written.database;
+  if (max_allocated_storage < allocated_storage) {
+    yield { at: 'database.max_allocated_storage', what: `is ${max_allocated_storage}, and allocated_storage is ${allocated_storage}` };
   }
 }

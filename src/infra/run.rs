@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, OrFail, Result};
-use crate::terraform::Terraform;
+use crate::terraform::{Terraform, json_of};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(40);
@@ -116,7 +116,7 @@ impl Runner<'_> {
         Ok(Ended { status, err: String::from_utf8_lossy(&err).into_owned(), is_interrupted })
     }
 
-    /// Runs it and gives all that it printed on standard output.
+    /// Runs it and gives what it printed on standard output, from where its JSON begins if there is any.
     ///
     /// # Errors
     /// As [`Runner::lines`].
@@ -127,7 +127,7 @@ impl Runner<'_> {
             text.push('\n');
         };
         let ended = self.lines(arguments, &mut take, &mut || ()).await?;
-        Ok((ended, text))
+        Ok((ended, json_of(&text).to_owned()))
     }
 }
 

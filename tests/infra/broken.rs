@@ -66,20 +66,30 @@ fn cdk_reads_the_same_data_and_says_what_it_lacks() {
     fs::create_dir_all(&bin).unwrap();
     fs::create_dir_all(app.join("node_modules")).unwrap();
     let program = bin.join("npx");
-    fs::write(&program, "#!/bin/sh\necho \"$@\" >>called\ncase $3 in diff) exit 1;; deploy) echo '{\"rooted-prod\":{\"address\":\"http://x\"}}' >outputs.prod.json;; esac\n").unwrap();
+    fs::write(&program, "#!/bin/sh\necho \"$@\" >>called\ncase $3 in diff) printf 'Stack x\\nResources\\n[-] AWS::S3::Bucket Uploads Uploads1 destroy\\n\\nNumber of stacks with differences: 1\\n'; exit 1;; deploy) echo '{\"rooted-prod\":{\"address\":\"http://x\"}}' >outputs.prod.json;; esac\n").unwrap();
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let run = |arguments: &[&str]| {
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
         crate::aws::Ran::from(project.command(arguments).env("PATH", path).output().unwrap())
     };
     ends(&run(&["infra", "plan", "prod", "--with", "cdk", "--exit-code"]), 3, &[]);
-    ends(&run(&["infra", "plan", "prod", "--with", "cdk"]), 1, &["cdk diff ended with 1"]);
+    let plan = run(&["infra", "plan", "prod", "--with", "cdk"]);
+    ends(&plan, 0, &["Data would be lost", "streamify infra apply prod --with cdk"]);
+    assert_eq!(plan.out, "Stack x\nResources\n[-] AWS::S3::Bucket Uploads Uploads1 destroy\n");
+    ends(&run(&["infra", "plan", "prod", "--with", "cdk", "--destroy"]), 2, &["--destroy is not for --with cdk"]);
+    ends(&run(&["infra", "apply", "prod", "--with", "cdk", "--yes", "--target", "x"]), 2, &["--target is not for"]);
     ends(&run(&["infra", "validate", "prod", "--with", "cdk"]), 0, &[]);
-    ends(&run(&["infra", "apply", "prod", "--with", "cdk"]), 1, &["Deploy prod with CDK?"]);
-    ends(&run(&["infra", "apply", "prod", "--with", "cdk", "--yes"]), 0, &[]);
+    let sure = ["infra", "apply", "prod", "--with", "cdk", "--yes", "--confirm-destroy", "Uploads"];
+    ends(&run(&sure[..5]), 1, &["--confirm-destroy Uploads"]);
+    ends(&run(&sure[..6]), 1, &["the data of 1 resource of prod would be lost", "Uploads (AWS::S3::Bucket Uploads)"]);
+    ends(&run(&[&sure[..5], &sure[6..]].concat()), 1, &["Deploy this to prod?"]);
+    ends(&run(&sure), 0, &[]);
     assert_eq!(run(&["infra", "outputs", "prod", "address", "--with", "cdk"]).out, "http://x\n");
     ends(&run(&["infra", "destroy", "prod", "--with", "cdk", "--confirm-destroy", "prod"]), 0, &[]);
     let called = fs::read_to_string(app.join("called")).unwrap();
-    assert!(called.contains("--no-install cdk diff --no-notices -c environment=prod --fail\n"), "{called}");
+    assert!(
+        called.contains("--no-install cdk diff --no-notices -c environment=prod --fail --output cdk.out\n"),
+        "{called}"
+    );
     assert!(called.ends_with("cdk destroy --no-notices -c environment=prod --all --force\n"), "{called}");
 }

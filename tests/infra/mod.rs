@@ -4,10 +4,13 @@
 mod apply;
 mod aws;
 mod broken;
+mod cdk;
 mod demo;
 mod look;
+mod names;
 mod plan;
 mod render;
+mod tofu;
 
 use std::fs;
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("aws", &["failure", "settings"]),
     ("terraform", &["failure", "settings"]),
     ("outputs", &["failure", "settings", "terraform"]),
-    ("infra", &["failure", "report", "settings", "terraform"]),
+    ("infra", &["aws", "failure", "report", "settings", "terraform"]),
     ("verify", &["aws", "failure", "outputs", "report", "secrets", "settings"]),
     ("secrets", &["aws", "failure", "outputs", "report", "settings"]),
     ("terminal", &["failure", "report"]),

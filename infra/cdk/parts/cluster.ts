@@ -1,6 +1,6 @@
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import type * as logs from 'aws-cdk-lib/aws-logs';
+import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
 import type { Key } from './key.ts';
@@ -9,7 +9,6 @@ interface Props {
   readonly name: string;
   readonly vpc: ec2.IVpc;
   readonly key: Key;
-  readonly retention: logs.RetentionDays;
 }
 
 /** The ECS cluster on Fargate and Fargate Spot, with what is typed in its containers in a log. */
@@ -20,7 +19,8 @@ export class Cluster extends Construct {
 
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
-    this.execLog = props.key.logGroup(this, 'ExecLogs', 'cluster/exec', props.retention);
+    // Who did what in production is a question that comes late: as in Terraform's module, a year whatever others are kept.
+    this.execLog = props.key.logGroup(this, 'ExecLogs', 'exec', logs.RetentionDays.ONE_YEAR);
     this.cluster = new ecs.Cluster(this, 'Cluster', {
       clusterName: props.name,
       vpc: props.vpc,

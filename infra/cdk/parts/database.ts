@@ -13,7 +13,6 @@ import type { Observability } from './observability.ts';
 
 interface Props {
   readonly name: string;
-  readonly project: string;
   readonly vpc: ec2.IVpc;
   readonly key: Key;
   readonly observability: Observability;
@@ -35,11 +34,13 @@ export class Database extends Construct {
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
     const { settings, key, vpc } = props;
-    this.databaseName = props.project.replaceAll('-', '_');
-    this.user = this.databaseName;
+    // One that is protected can't be without.
+    const leaves = settings.final_snapshot || settings.deletion_protection;
+    this.databaseName = settings.name;
+    this.user = settings.username;
     this.group = new ec2.SecurityGroup(this, 'Group', { vpc, description: 'PostgreSQL', allowAllOutbound: false });
 
-    const engine = rds.DatabaseInstanceEngine.postgres({ version: rds.PostgresEngineVersion.VER_17 });
+    const engine = rds.DatabaseInstanceEngine.postgres({ version: versionOf(settings.engine_version) });
     // RDS makes the groups itself where they are missing, and then keeps them for ever and not encrypted.
     const groups = ['postgresql', 'upgrade'].map((log) =>
       key.logGroup(this, `Log-${log}`, `/aws/rds/instance/${props.name}/${log}`, props.retention),
@@ -63,7 +64,7 @@ export class Database extends Construct {
       }),
       multiAz: settings.multi_az,
       allocatedStorage: settings.allocated_storage,
-      maxAllocatedStorage: settings.allocated_storage * 5,
+      maxAllocatedStorage: settings.max_allocated_storage,
       storageType: rds.StorageType.GP3,
       storageEncrypted: true,
       storageEncryptionKey: key.key,
@@ -79,10 +80,10 @@ export class Database extends Construct {
         },
       }),
       backupRetention: Duration.days(settings.backup_days),
-      deleteAutomatedBackups: false,
+      deleteAutomatedBackups: !leaves,
       copyTagsToSnapshot: true,
       deletionProtection: settings.deletion_protection,
-      removalPolicy: RemovalPolicy.SNAPSHOT,
+      removalPolicy: leaves ? RemovalPolicy.SNAPSHOT : RemovalPolicy.DESTROY,
       autoMinorVersionUpgrade: true,
       preferredBackupWindow: '02:00-03:00',
       preferredMaintenanceWindow: 'sun:03:30-sun:04:30',
@@ -152,7 +153,13 @@ export class Database extends Construct {
       acknowledge(this.instance, { RDS3: 'This environment is the cheap one: it may be away while a zone is.' });
     }
     if (!settings.deletion_protection) {
-      acknowledge(this.instance, { RDS10: 'This environment may be taken down whole; a last snapshot is kept.' });
+      acknowledge(this.instance, { RDS10: 'This environment may be taken down whole, with its data.' });
     }
   }
+}
+
+/** A version such as `17`, for which RDS chooses the newest minor one, or `17.5`. */
+function versionOf(version: string): rds.PostgresEngineVersion {
+  const [major = version] = version.split('.');
+  return rds.PostgresEngineVersion.of(version, major, { s3Import: true, s3Export: true });
 }

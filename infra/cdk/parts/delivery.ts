@@ -12,6 +12,7 @@ import type { Service } from './service.ts';
 
 interface Props {
   readonly name: string;
+  /** The environment on GitHub. */
   readonly environment: string;
   /** OWNER/REPOSITORY on GitHub. */
   readonly repository: string;

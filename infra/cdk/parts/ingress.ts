@@ -3,16 +3,21 @@ import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import * as route53 from 'aws-cdk-lib/aws-route53';
+import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
 
 import { acknowledge } from '../acknowledge.ts';
 import type { Settings } from '../settings.ts';
+import { Firewall } from './firewall.ts';
+import type { Key } from './key.ts';
 import { accessLogs } from './network.ts';
 import type { Observability } from './observability.ts';
 
 interface Props {
   readonly name: string;
   readonly vpc: ec2.IVpc;
+  readonly key: Key;
   readonly observability: Observability;
   readonly settings: Settings;
 }
@@ -41,7 +46,7 @@ export class Ingress extends Construct {
       // Sockets of browsers are silent for as long as nothing happens.
       idleTimeout: Duration.hours(1),
       dropInvalidHeaderFields: true,
-      deletionProtection: settings.database.deletion_protection,
+      deletionProtection: settings.protect,
     });
     this.loadBalancer.logAccessLogs(accessLogs(this, 'AccessLogs', 90));
     const nothing = elb.ListenerAction.fixedResponse(404, {
@@ -52,14 +57,28 @@ export class Ingress extends Construct {
       this.listener = this.loadBalancer.addListener('Http', { port: 80, open: false, defaultAction: nothing });
       this.address = `http://${this.loadBalancer.loadBalancerDnsName}`;
     } else {
+      const zone =
+        settings.zone_id === null
+          ? undefined
+          : route53.HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+              hostedZoneId: settings.zone_id,
+              zoneName: settings.domain,
+            });
       const certificate =
         settings.certificate_arn === null
-          ? // Whoever owns the domain's zone adds the record that ACM shows; CloudFormation waits for it.
+          ? // Without a zone here, whoever owns it adds the record that ACM shows; CloudFormation waits for it.
             new acm.Certificate(this, 'Certificate', {
               domainName: settings.domain,
-              validation: acm.CertificateValidation.fromDns(),
+              validation: acm.CertificateValidation.fromDns(zone),
             })
           : acm.Certificate.fromCertificateArn(this, 'Certificate', settings.certificate_arn);
+      if (zone) {
+        new route53.ARecord(this, 'Record', {
+          zone,
+          recordName: `${settings.domain}.`,
+          target: route53.RecordTarget.fromAlias(new LoadBalancerTarget(this.loadBalancer, { evaluateTargetHealth: true })),
+        });
+      }
       this.listener = this.loadBalancer.addListener('Https', {
         port: 443,
         open: false,
@@ -81,6 +100,10 @@ export class Ingress extends Construct {
     acknowledge(this.group, {
       EC23: 'It is the one door of a public web app: everybody may come to its two ports, and to nothing behind it.',
     });
+    if (settings.firewall !== null) {
+      const { key, name } = props;
+      new Firewall(this, 'Firewall', { name, key, loadBalancer: this.loadBalancer, settings: settings.firewall });
+    }
     this.watch(props.observability);
   }
 

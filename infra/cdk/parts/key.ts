@@ -7,29 +7,29 @@ import { Construct } from 'constructs';
 interface Props {
   /** What stands before the names, such as `streamify-prod`. */
   readonly name: string;
-  /** What stands before the log groups' names, such as `/streamify/prod/`. */
-  readonly logs: string;
+  /** Whether AWS waits for a month before it deletes the key, and the stack leaves it. */
+  readonly protect: boolean;
 }
 
 /** The KMS key of what the environment keeps: database, logs, images, alarms, deploys, broker's volumes. */
 export class Key extends Construct {
   readonly key: kms.Key;
-  private readonly logs: string;
+  private readonly name: string;
 
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
-    this.logs = props.logs;
+    this.name = props.name;
     this.key = new kms.Key(this, 'Key', {
       alias: props.name,
       description: `What ${props.name} keeps`,
       enableKeyRotation: true,
-      pendingWindow: Duration.days(30),
+      pendingWindow: Duration.days(props.protect ? 30 : 7),
       // Without the key, neither a snapshot nor a backup can be read any more.
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: props.protect ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     const stack = Stack.of(this);
-    const groups = [`log-group:${props.logs}*`, `log-group:/aws/rds/instance/${props.name}/*`].map((resource) =>
-      stack.formatArn({ service: 'logs', resource, arnFormat: ArnFormat.NO_RESOURCE_NAME }),
+    const groups = [`/${props.name}/*`, `/aws/rds/instance/${props.name}/*`, `aws-waf-logs-${props.name}`].map((group) =>
+      stack.formatArn({ service: 'logs', resource: `log-group:${group}`, arnFormat: ArnFormat.NO_RESOURCE_NAME }),
     );
     this.key.addToResourcePolicy(
       new iam.PolicyStatement({
@@ -51,10 +51,10 @@ export class Key extends Construct {
     );
   }
 
-  /** An encrypted log group; `name` goes behind the environment's prefix. */
+  /** An encrypted log group; a name that is not whole (`/…`, `aws-…`) goes behind the environment's prefix. */
   logGroup(scope: Construct, id: string, name: string, retention: logs.RetentionDays): logs.LogGroup {
     return new logs.LogGroup(scope, id, {
-      logGroupName: name.startsWith('/') ? name : `${this.logs}${name}`,
+      logGroupName: /^(\/|aws-)/.test(name) ? name : `/${this.name}/${name}`,
       encryptionKey: this.key,
       retention,
       removalPolicy: RemovalPolicy.DESTROY,

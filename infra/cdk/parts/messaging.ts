@@ -77,15 +77,19 @@ export class Messaging extends Construct {
 
   private provisioned(props: Props): string {
     const { settings, zones } = props;
+    const brokers = settings.broker_count ?? zones;
+    // A copy in each of as many brokers as there are, up to three; one of them may be away, unless there are but two.
+    const copies = Math.min(3, brokers);
     const configuration = new msk.CfnConfiguration(this, 'Configuration', {
       name: props.name,
-      kafkaVersionsList: ['3.9.x'],
       serverProperties: [
         // The app makes its topics: one that is made by a typing error has no owner.
         'auto.create.topics.enable=false',
-        `default.replication.factor=${zones}`,
-        // One broker may be away while the others are written to.
-        `min.insync.replicas=${zones - 1}`,
+        `default.replication.factor=${copies}`,
+        'delete.topic.enable=true',
+        'log.retention.hours=168',
+        `min.insync.replicas=${Math.max(1, copies - 1)}`,
+        'num.partitions=6',
         'unclean.leader.election.enable=false',
       ].join('\n'),
     });
@@ -94,8 +98,8 @@ export class Messaging extends Construct {
     this.group.addEgressRule(this.group, ec2.Port.allTcp(), 'Between brokers');
     const cluster = new msk.CfnCluster(this, 'Provisioned', {
       clusterName: props.name,
-      kafkaVersion: '3.9.x',
-      numberOfBrokerNodes: zones,
+      kafkaVersion: settings.kafka_version,
+      numberOfBrokerNodes: brokers,
       brokerNodeGroupInfo: {
         instanceType: settings.instance_type,
         clientSubnets: this.subnets(props),
@@ -119,7 +123,7 @@ export class Messaging extends Construct {
         },
       },
     });
-    for (let broker = 1; broker <= zones; broker += 1) {
+    for (let broker = 1; broker <= brokers; broker += 1) {
       props.observability.alarm(this, `Volume${broker}`, {
         what: `More than 85 % of the volume of broker ${broker} is in use`,
         metric: new cloudwatch.Metric({

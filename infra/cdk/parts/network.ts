@@ -11,8 +11,12 @@ interface Props {
   readonly name: string;
   readonly key: Key;
   readonly zones: number;
-  /** One NAT gateway, and no private ways to AWS's services: cheap, and away when its zone is. */
+  /** The block of addresses, of /16 to /19. */
+  readonly cidr: string;
+  /** One NAT gateway: cheap, and away when its zone is. */
   readonly singleNat: boolean;
+  /** Whether AWS's services have private ways. */
+  readonly endpoints: boolean;
   readonly retention: logs.RetentionDays;
 }
 
@@ -32,18 +36,19 @@ export class Network extends Construct {
 
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
+    const size = Number(props.cidr.split('/')[1]);
     this.vpc = new ec2.Vpc(this, 'Vpc', {
       vpcName: props.name,
-      ipAddresses: ec2.IpAddresses.cidr('10.0.0.0/16'),
+      ipAddresses: ec2.IpAddresses.cidr(props.cidr),
       maxAzs: props.zones,
       natGateways: props.singleNat ? 1 : props.zones,
       // It would take a function of its own to empty the default group; nothing is in it.
       restrictDefaultSecurityGroup: false,
       subnetConfiguration: [
-        { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
+        { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: size + 8, mapPublicIpOnLaunch: false },
         // A rollout runs old and new tasks side by side, each with an address of its own.
-        { name: 'private', subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS, cidrMask: 20 },
-        { name: 'database', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 24 },
+        { name: 'private', subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS, cidrMask: size + 4 },
+        { name: 'database', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: size + 8 },
       ],
     });
     this.vpc.addFlowLog('FlowLog', {
@@ -51,20 +56,27 @@ export class Network extends Construct {
         props.key.logGroup(this, 'FlowLogs', 'network/flow', props.retention),
       ),
     });
-    // Free of charge, and image layers come from S3.
+    // Free of charge; image layers come from S3, and the lock and history of deploys are in DynamoDB.
     this.vpc.addGatewayEndpoint('S3', { service: ec2.GatewayVpcEndpointAwsService.S3 });
-    if (!props.singleNat) {
-      this.endpoints();
+    this.vpc.addGatewayEndpoint('DynamoDb', { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB });
+    if (props.endpoints) {
+      this.endpoints(props.cidr);
     }
   }
 
-  private endpoints(): void {
+  /** Public addresses that tasks are seen by from outside. */
+  get natAddresses(): string[] {
+    const addresses = this.vpc.publicSubnets.map((subnet) => subnet.node.tryFindChild('EIP') as ec2.CfnEIP | undefined);
+    return addresses.flatMap((address) => (address ? [address.ref] : []));
+  }
+
+  private endpoints(cidr: string): void {
     const group = new ec2.SecurityGroup(this, 'Endpoints', {
       vpc: this.vpc,
       description: 'Private ways to AWS services',
       allowAllOutbound: false,
     });
-    group.addIngressRule(ec2.Peer.ipv4('10.0.0.0/16'), ec2.Port.tcp(443), 'HTTPS from the VPC');
+    group.addIngressRule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443), 'HTTPS from the VPC');
     for (const [id, service] of Object.entries(SERVICES)) {
       this.vpc.addInterfaceEndpoint(id, {
         service,

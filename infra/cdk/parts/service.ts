@@ -5,6 +5,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
+import { DnsRecordType } from 'aws-cdk-lib/aws-servicediscovery';
 import { Construct } from 'constructs';
 
 import { acknowledge, acknowledgeWildcards } from '../acknowledge.ts';
@@ -32,14 +33,19 @@ interface Props {
   /** Priority of its first rule; each further one takes the next. */
   readonly priority: number;
   readonly retention: logs.RetentionDays;
-  /** Whether the stack is made for the first time. */
-  readonly isFirst: boolean;
-  /** Whether its tasks run on what is left over: cheap, and told to stop two minutes before it is needed elsewhere. */
-  readonly isSpot: boolean;
+  /** Whether ECS does not have it yet: it then begins without tasks. */
+  readonly isNew: boolean;
+  readonly capacity: Settings['capacity'];
+  readonly exec: boolean;
+  readonly serviceDiscovery: boolean;
 }
 
 /** What stands where `streamify deploy` has not been yet. It is never run while the desired count is 0. */
 const PLACEHOLDER = 'public.ecr.aws/docker/library/busybox:stable';
+
+/** When a rollout is stopped. */
+const ERRORS = { percent: 5, leastRequests: 20 };
+const LATENCY_SECONDS = 2;
 
 const STRATEGIES: Record<Settings['deploy']['strategy'], ecs.DeploymentStrategy> = {
   rolling: ecs.DeploymentStrategy.ROLLING,
@@ -55,24 +61,33 @@ export class Service extends Construct {
   readonly taskRole: iam.Role;
   readonly group: ec2.SecurityGroup;
   readonly logGroup: logs.LogGroup;
+  readonly logName: string;
   readonly targetGroup: elb.ApplicationTargetGroup | null;
   readonly service: ecs.FargateService;
   /** How many rules it has in the load balancer. */
   readonly rules: number;
+  /** Names of the alarms that stop its rollout. */
+  readonly rolloutAlarms: string[];
 
   constructor(scope: Construct, id: string, props: Props) {
     super(scope, id);
     const { cluster, deploy, settings } = props;
     this.name = `${props.name}-${props.service}`;
-    this.logGroup = props.key.logGroup(this, 'Logs', props.service, props.retention);
+    this.logName = `/${props.name}/${props.service}`;
+    this.logGroup = props.key.logGroup(this, 'Logs', this.logName, props.retention);
     const tasks = new iam.ServicePrincipal('ecs-tasks.amazonaws.com', {
       conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
     });
     this.executionRole = new iam.Role(this, 'ExecutionRole', {
+      roleName: `${this.name}-execution`,
       assumedBy: tasks,
       description: `Starts tasks of ${this.name}: image, secrets, log`,
     });
-    this.taskRole = new iam.Role(this, 'TaskRole', { assumedBy: tasks, description: `What ${this.name} may do` });
+    this.taskRole = new iam.Role(this, 'TaskRole', {
+      roleName: `${this.name}-task`,
+      assumedBy: tasks,
+      description: `What ${this.name} may do`,
+    });
     this.group = new ec2.SecurityGroup(this, 'Group', {
       vpc: cluster.vpc,
       description: `Tasks of ${this.name}`,
@@ -83,25 +98,34 @@ export class Service extends Construct {
       repository.grantPull(this.executionRole);
     }
 
+    const { port } = settings;
+    const isRouted = port !== null && props.routes.length > 0;
+    const strategy = isRouted ? deploy.strategy : 'rolling';
     const placeholder = this.placeholder(props);
     this.service = new ecs.FargateService(this, 'Service', {
       serviceName: this.name,
       cluster,
       taskDefinition: placeholder,
       // Left out, CloudFormation keeps what `streamify deploy` and auto scaling have set.
-      ...(props.isFirst && { desiredCount: 0 }),
+      ...(props.isNew && { desiredCount: 0 }),
       vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
       securityGroups: [this.group],
-      enableExecuteCommand: true,
-      capacityProviderStrategies: [{ capacityProvider: props.isSpot ? 'FARGATE_SPOT' : 'FARGATE', weight: 1 }],
+      enableExecuteCommand: props.exec,
+      capacityProviderStrategies: Object.entries(props.capacity).map(([capacityProvider, share]) => ({
+        capacityProvider,
+        ...share,
+      })),
       availabilityZoneRebalancing: ecs.AvailabilityZoneRebalancing.ENABLED,
-      deploymentStrategy: STRATEGIES[deploy.strategy],
+      deploymentStrategy: STRATEGIES[strategy],
       minHealthyPercent: deploy.minimum_healthy_percent,
       maxHealthyPercent: deploy.maximum_percent,
       circuitBreaker: { enable: true, rollback: true },
       enableECSManagedTags: true,
       propagateTags: ecs.PropagatedTagSource.SERVICE,
-      ...(settings.port !== null && { healthCheckGracePeriod: Duration.minutes(1) }),
+      ...(isRouted && { healthCheckGracePeriod: Duration.minutes(1) }),
+      ...(props.serviceDiscovery && {
+        cloudMapOptions: { name: props.service, dnsRecordType: DnsRecordType.A, dnsTtl: Duration.seconds(10) },
+      }),
     });
     // Named by its family, a service gets the family's newest revision, which is the one that was deployed last: a
     // change of anything else never brings the placeholder back.
@@ -109,14 +133,15 @@ export class Service extends Construct {
     shell.taskDefinition = this.name;
     this.service.node.addDependency(placeholder);
 
-    const { port } = settings;
-    this.targetGroup = port === null ? null : this.balanced(props, port);
+    const groups = isRouted ? this.balanced(props, port, strategy === 'rolling') : [];
+    this.targetGroup = groups[0] ?? null;
     this.rules = Math.ceil(props.routes.length / PATTERNS_OF_A_RULE);
     if (props.autoscaling !== null) {
-      this.scaled(props.autoscaling, settings.replicas, deploy.strategy === 'rolling');
+      this.scaled(props.autoscaling, settings.replicas, strategy === 'rolling');
     }
+    this.rolloutAlarms = groups.length > 0 ? this.rolloutAlarmsOf(props.observability, groups) : [];
     this.watch(props);
-    this.explain(props.execLog);
+    this.explain(props.exec ? props.execLog : null);
   }
 
   /**
@@ -144,10 +169,9 @@ export class Service extends Construct {
     return definition;
   }
 
-  /** The way from the load balancer: target group, health, rules; for blue/green a second group beside the first. */
-  private balanced(props: Props, port: number): elb.ApplicationTargetGroup {
+  /** The way from the load balancer: target group, health, rules; for blue/green a second group behind the first. */
+  private balanced(props: Props, port: number, isRolling: boolean): elb.ApplicationTargetGroup[] {
     const { ingress, settings } = props;
-    const isRolling = props.deploy.strategy === 'rolling';
     ingress.group.connections.allowTo(this.group, ec2.Port.tcp(port), `To ${this.name}`);
     const targetGroup = (id: string): elb.ApplicationTargetGroup =>
       new elb.ApplicationTargetGroup(this, id, {
@@ -204,12 +228,16 @@ export class Service extends Construct {
     target.attachToApplicationTargetGroup(group);
     // ECS refuses a target group that no listener leads to.
     this.service.node.addDependency(...rules);
-    return group;
+    return alternate ? [group, alternate] : [group];
   }
 
   private scaled(autoscaling: NonNullable<Settings['autoscaling']>, replicas: number, byRequests: boolean): void {
-    const scaling = this.service.autoScaleTaskCount({ minCapacity: replicas, maxCapacity: autoscaling.max });
-    const cooldown = { scaleInCooldown: Duration.minutes(5), scaleOutCooldown: Duration.minutes(1) };
+    const least = autoscaling.min ?? replicas;
+    const scaling = this.service.autoScaleTaskCount({ minCapacity: least, maxCapacity: Math.max(autoscaling.max, least) });
+    const cooldown = {
+      scaleInCooldown: Duration.seconds(autoscaling.scale_in_seconds),
+      scaleOutCooldown: Duration.seconds(autoscaling.scale_out_seconds),
+    };
     scaling.scaleOnCpuUtilization('Processor', { targetUtilizationPercent: autoscaling.cpu_percent, ...cooldown });
     scaling.scaleOnMemoryUtilization('Memory', { targetUtilizationPercent: autoscaling.memory_percent, ...cooldown });
     // Its metric is of one target group; the other strategies change between two.
@@ -236,33 +264,64 @@ export class Service extends Construct {
       threshold: 90,
       periods: 5,
     });
-    if (this.targetGroup === null) {
-      return;
-    }
-    const { metrics } = this.targetGroup;
-    // `deploy.alarms` in streamify.yaml names these: they stop a rollout.
-    observability.alarm(this, 'Errors', {
-      alarmName: `${this.name}-errors`,
-      what: `${service} answers with errors of its own`,
-      metric: metrics.httpCodeTarget(elb.HttpCodeTarget.TARGET_5XX_COUNT, every),
-      threshold: 10,
-      periods: 2,
-    });
-    observability.alarm(this, 'Slow', {
-      alarmName: `${this.name}-slow`,
-      what: `One answer of ${service} in a hundred takes longer than 2 s`,
-      metric: metrics.targetResponseTime({ ...every, statistic: cloudwatch.Stats.percentile(99) }),
-      threshold: 2,
-      periods: 5,
+  }
+
+  /**
+   * Alarms that stop a rollout and take it back. They look at all target groups, since each may have the traffic, and
+   * the output `streamify` tells them to `streamify deploy`.
+   */
+  private rolloutAlarmsOf(observability: Observability, groups: elb.ApplicationTargetGroup[]): string[] {
+    const every = { period: Duration.minutes(1) };
+    const metrics = (name: string, of: (group: elb.ApplicationTargetGroup) => cloudwatch.IMetric) =>
+      Object.fromEntries(groups.map((group, index) => [`${name}${index}`, of(group)]));
+    const sum = (name: string): string => groups.map((_, index) => `FILL(${name}${index},0)`).join('+');
+    const alarms = {
+      errors: {
+        what: `More than ${ERRORS.percent} % of the requests to ${this.name} end in a server error: what was rolled out last is taken back`,
+        metric: new cloudwatch.MathExpression({
+          ...every,
+          label: 'server errors, percent',
+          // Of a handful of requests a single error is no sign.
+          expression: `IF(${sum('all')} < ${ERRORS.leastRequests}, 0, 100*(${sum('failed')})/(${sum('all')}))`,
+          usingMetrics: {
+            ...metrics('all', (group) => group.metrics.requestCount(every)),
+            ...metrics('failed', (group) => group.metrics.httpCodeTarget(elb.HttpCodeTarget.TARGET_5XX_COUNT, every)),
+          },
+        }),
+        threshold: ERRORS.percent,
+        periods: 2,
+      },
+      latency: {
+        what: `One in a hundred requests to ${this.name} takes longer than ${LATENCY_SECONDS} s: what was rolled out last is taken back`,
+        metric: new cloudwatch.MathExpression({
+          ...every,
+          label: '99th percentile, seconds',
+          expression: `MAX([${groups.map((_, index) => `FILL(worst${index},0)`).join(', ')}])`,
+          usingMetrics: metrics('worst', (group) =>
+            group.metrics.targetResponseTime({ ...every, statistic: cloudwatch.Stats.percentile(99) }),
+          ),
+        }),
+        threshold: LATENCY_SECONDS,
+        periods: 3,
+      },
+    };
+    return Object.entries(alarms).map(([kind, alarm]) => {
+      const alarmName = `${this.name}-rollout-${kind}`;
+      const comparison = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD;
+      observability.alarm(this, `Rollout-${kind}`, { ...alarm, alarmName, comparison });
+      return alarmName;
     });
   }
 
-  private explain(execLog: logs.ILogGroup): void {
+  private explain(execLog: logs.ILogGroup | null): void {
     acknowledgeWildcards(
       this.executionRole,
       ['*'],
       'ecr:GetAuthorizationToken is of the whole registry: IAM knows no resource for it.',
     );
+    if (execLog === null) {
+      return;
+    }
     acknowledgeWildcards(
       this.taskRole,
       ['*'],

@@ -19,6 +19,15 @@ const ENVIRONMENTS: Record<string, Json> = {
   staging: STAGING,
   'prod with blue/green, and a certificate that is made': { ...strategy('blue-green'), certificate_arn: null },
   'prod of an account that is known when it is deployed': { account: null },
+  'prod with all that is switched off or on': {
+    exec: false,
+    service_discovery: true,
+    create_repositories: false,
+    firewall: null,
+    zone_id: 'Z0123456789ABCDEFGHIJ',
+    certificate_arn: null,
+    messaging: { kind: 'serverless' },
+  },
   'staging with a key of its own for secrets': {
     ...STAGING,
     secrets: { store: 'secrets-manager', prefix: '/streamify/staging/', kms_key: 'alias/secrets' },

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { parse, read, type Settings } from '../settings.ts';
+import { described, parse, read, type Settings } from '../settings.ts';
 import { type Json, written } from './support.ts';
 
 const of = (change: Json, environment = 'prod'): Settings =>
@@ -25,14 +25,12 @@ test('an environment that says nothing else keeps running when a zone fails, and
   const prod = of({});
   assert.equal(prod.zone_count, 3);
   assert.equal(prod.single_nat_gateway, false);
-  assert.deepEqual(prod.database, {
-    instance_class: 'db.m7g.large', allocated_storage: 100, multi_az: true, deletion_protection: true, backup_days: 30,
-  });
-  assert.equal(prod.messaging.kind, 'serverless');
+  assert.deepEqual([prod.database.instance_class, prod.database.multi_az, prod.protect], ['db.m7g.large', true, true]);
+  assert.equal(prod.messaging.kind, 'provisioned');
   assert.equal(prod.autoscaling?.max, 10);
   const staging = of({}, 'staging');
   assert.deepEqual([staging.zone_count, staging.single_nat_gateway, staging.autoscaling], [2, true, null]);
-  assert.deepEqual([staging.database.multi_az, staging.messaging.kind], [false, 'provisioned']);
+  assert.deepEqual([staging.database.multi_az, staging.messaging.kind, staging.firewall], [false, 'serverless', null]);
   assert.equal(of({}, 'live').database.multi_az, true);
 });
 
@@ -41,11 +39,23 @@ test('what the file says goes before the defaults, key by key', () => {
   assert.deepEqual([database.multi_az, database.instance_class, zone_count], [true, 'db.t4g.micro', 3]);
 });
 
-test('null is the same as nothing, as in variables of Terraform', () => {
-  const { account, routes, database } = of({ account: null, routes: null, database: null });
-  assert.equal(account, null);
+test('null is the same as nothing, but where it switches something off', () => {
+  const { account, routes, database, autoscaling, firewall } = of({
+    account: null, routes: null, database: null, autoscaling: null, firewall: null,
+  });
+  assert.deepEqual([account, autoscaling, firewall], [null, null, null]);
   assert.deepEqual(Object.keys(routes), ['backend', 'frontend']);
   assert.equal(database.multi_az, true);
+});
+
+test('variables.json says what is taken here', () => {
+  const path = join(import.meta.dirname, '..', 'variables.json');
+  const wanted = `${JSON.stringify(described(), null, 2)}\n`;
+  assert.equal(readFileSync(path, 'utf8'), wanted, 'variables.json is out of date: npm run variables');
+});
+
+test("what is Terraform's alone is told so", () => {
+  assert.match(told({ state: { bucket: 'b', key: 'k' } }), /`state` is read by nothing; .*CloudFormation keeps its own/);
 });
 
 test('every fault is told at once, with its file and key', () => {
@@ -66,20 +76,23 @@ test('what is right alone and wrong together is found', () => {
   const services = written()['services'] as Record<string, Json>;
   const backend = (change: Json): Json => ({ services: { ...services, backend: { ...services['backend'], ...change } } });
   assert.match(told(backend({ memory: 1536 })), /services\.backend\.memory` is 1536; with 512 CPU units Fargate takes 1024, 2048/);
-  assert.match(told({ routes: { frontend: ['/*'] } }), /`routes\.backend` is missing/);
   assert.match(told({ routes: { backend: ['/api/*'], frontend: ['/*'], page: ['/p'] } }), /`routes\.page` leads to a service/);
   assert.match(told(backend({ port: null })), /`services\.backend\.health_path` is of no use without a port/);
   assert.match(told({ domain: null }), /`domain` is missing: the certificate/);
-  assert.match(told(backend({ replicas: 11 })), /`autoscaling\.max` is 10, and backend has 11/);
+  assert.match(told({ zone_id: 'Z0123', domain: null, certificate_arn: null }), /`domain` is missing: the zone/);
+  assert.match(told({ data_services: ['nobody'] }), /`data_services` names nobody/);
+  assert.match(told({ messaging: { broker_count: 4 } }), /`messaging\.broker_count` is 4; MSK .* 3 zones/);
+  assert.match(told({ database: { allocated_storage: 600 } }), /max_allocated_storage` is 500/);
   const deploy = { strategy: 'canary', minimum_healthy_percent: 100, maximum_percent: 200 };
   const six = ['/a', '/b', '/c', '/d', '/e', '/f'];
   assert.match(told({ deploy, routes: { backend: six, frontend: ['/*'] } }), /`routes\.backend` has 6 paths; canary moves one rule/);
 });
 
 test('names that would be too long for AWS are refused before anything is made', () => {
-  const environment = 'e'.repeat(30);
-  const json = JSON.stringify(written({ project: 'p'.repeat(30), environment }));
-  assert.throws(() => parse(json, 'f.json', environment), /`project` and `environment` have more than 49 letters/);
+  const service = { cpu: 256, memory: 512, replicas: 1, architecture: 'X86_64', secrets: [] };
+  const services = { ['s'.repeat(31)]: service };
+  assert.match(told({ project: 'p'.repeat(21), services }), /`services\.s+` has with p+-prod- more than 50 letters/);
+  assert.match(told({ project: 'p'.repeat(22) }), /`project` is .* up to 21/);
 });
 
 test("another environment's file is not taken", () => {
@@ -112,4 +125,9 @@ test('the app ends with the message alone and the exit code of a wrong configura
   assert.equal(missing.status, 2, missing.stderr);
   assert.match(missing.stderr, /^streamify\.nowhere\.json: the file can't be read/);
   assert.doesNotMatch(missing.stderr, /\n\s+at /);
+  const settings = mkdtempSync(join(tmpdir(), 'streamify-cdk-'));
+  writeFileSync(join(settings, 'streamify.prod.json'), JSON.stringify(written()));
+  const unknown = run({ environment: 'prod', folder: settings, new: 'backend,nobody' });
+  assert.equal(unknown.status, 2, unknown.stderr);
+  assert.match(unknown.stderr, /`new` names nobody/);
 });

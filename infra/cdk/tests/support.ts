@@ -43,10 +43,13 @@ export interface Made {
 }
 
 /** Without cdk-nag and the CDK's own rules: nag.test.ts and the synthesis have those, and they take most of the time. */
-export function make(change: Json = {}, isFirst = false): Made {
+export function make(change: Json = {}, newServices: string[] = []): Made {
   const app = newApp({ context: { '@aws-cdk/core:validateAgainstDefaultRules': false } });
   const its = settings(change);
-  const stack = new EnvironmentStack(app, `${its.project}-${its.environment}`, { settings: its, isFirst });
+  const stack = new EnvironmentStack(app, `${its.project}-${its.environment}`, {
+    settings: its,
+    newServices: new Set(newServices),
+  });
   return { app, stack, template: Template.fromStack(stack) };
 }
 

@@ -11,12 +11,15 @@ use crate::terminal::Output;
 /// another one is made, shown, and asked about. Where data would be lost (a database, a bucket, a key, …), its name has
 /// to be typed, or given by --confirm-destroy; --yes does not answer that.
 ///
+/// With the CDK the difference is made and shown anew each time, and just that is deployed. Services that ECS does not
+/// have yet begin without tasks; it then deploys once more, so that their number is `streamify deploy`'s alone.
+///
 /// The first Ctrl-C lets Terraform finish what is in flight and save its state. What was cut short or failed halfway
 /// goes on with the next `apply`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify infra plan prod && streamify infra apply prod\n  \
                         streamify infra apply prod --yes\n  streamify infra apply prod --confirm-destroy cinema-uploads\n  \
-                        streamify infra apply prod --wait 10\n\n\
+                        streamify infra apply prod --wait 10\n  streamify infra apply prod --with cdk\n\n\
                         Exit codes: 0 applied or nothing to do, 1 failed or refused, 4 no Terraform, 130 interrupted")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -34,7 +37,8 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let ground = Ground::enter(&arguments.place, context)?;
     if arguments.choice.with == With::Cdk {
-        return cdk::apply(&ground).await;
+        cdk::whole(false, &arguments.targets)?;
+        return cdk::apply(&ground, &arguments.confirmed).await;
     }
     let site = ground.site().await?;
     ground.render()?;

@@ -11,7 +11,8 @@ use crate::infra::{Making, Plan, Purpose};
 /// values are masked, also where a provider has copied them to.
 ///
 /// The plan is kept in .streamify/infra/ENV, readable by you alone: Terraform writes values of the state into it in
-/// clear. `apply` uses it while neither the state nor anything that Terraform reads has changed.
+/// clear. `apply` uses it while neither the state nor anything that Terraform reads has changed. The CDK shows its own
+/// difference, and keeps none.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  streamify infra plan prod\n  streamify infra plan prod --exit-code || echo 'prod differs'\n  \
@@ -38,6 +39,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let ground = Ground::enter(&arguments.place, context)?;
     if arguments.choice.with == With::Cdk {
+        cdk::whole(arguments.destroy, &arguments.targets)?;
         return cdk::plan(&ground, arguments.exit_code).await;
     }
     let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Apply };

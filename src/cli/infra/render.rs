@@ -10,7 +10,8 @@ use crate::terminal::Output;
 ///
 /// Writes streamify.auto.tfvars.json and, where `environments.ENV.state` names a bucket, backend.tfbackend.json into the
 /// environment's Terraform root. Every value is checked against the type that the root declares; an unknown name, a
-/// missing one and a wrong type are errors with line and column. A secret is refused.
+/// missing one and a wrong type are errors with line and column. A secret is refused. For the CDK infra/cdk/variables.json
+/// says what is taken; what only Terraform has a use for is left out and named.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  streamify infra render prod\n  streamify infra render prod --check\n  \
                         streamify infra render prod --output json | jq .variables\n  \
@@ -32,7 +33,11 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
     let environment = environment(&arguments.environment, settings)?;
     let files = match arguments.choice.with {
         With::Terraform => rendered(settings, &environment)?,
-        With::Cdk => vec![cdk::rendered(settings, &environment)?],
+        With::Cdk => {
+            let app = cdk::rendered(settings, &environment)?;
+            super::cdk::left_out(&app, &*context.terminal.report());
+            vec![app.file]
+        }
     };
     let old = differences(&files);
     let is_json = context.terminal.output() == Output::Json;
@@ -66,7 +71,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Outcome> {
         }),
     )?;
     if arguments.check && !old.is_empty() {
-        context.terminal.report().hint(&format!("Write them with: streamify infra render {}", environment.name));
+        let with = if arguments.choice.with == With::Cdk { " --with cdk" } else { "" };
+        context.terminal.report().hint(&format!("Write them with: streamify infra render {}{with}", environment.name));
         return Ok(Outcome::Difference);
     }
     Ok(Outcome::Done)

@@ -27,7 +27,19 @@ pub(super) fn coloured(paint: Paint, text: &str) -> String {
 /// # Errors
 /// A name that was not given; nothing was changed.
 pub(super) fn confirm_losses(plan: &Plan, given: &[String], context: &Context) -> Result<()> {
-    let losses = plan.losses();
+    confirm_names(&plan.environment, plan.losses(), given, context)
+}
+
+/// The same for names alone: what something is, and the name to type.
+///
+/// # Errors
+/// As of [`confirm_losses`].
+pub(super) fn confirm_names(
+    environment: &str,
+    losses: Vec<(&str, &str)>,
+    given: &[String],
+    context: &Context,
+) -> Result<()> {
     let is_given = |address: &str, name: &str| given.iter().any(|one| one == name || one == address);
     let left: Vec<(&str, &str)> = losses.into_iter().filter(|(address, name)| !is_given(address, name)).collect();
     if left.is_empty() {
@@ -35,7 +47,7 @@ pub(super) fn confirm_losses(plan: &Plan, given: &[String], context: &Context) -
     }
     if !context.terminal.can_ask() {
         let mut failure =
-            Failure::failed(format!("the data of {} of {} would be lost", resources(left.len()), plan.environment));
+            Failure::failed(format!("the data of {} of {environment} would be lost", resources(left.len())));
         for (address, name) in &left {
             failure = failure.cause(format!("{name} ({address})"));
         }

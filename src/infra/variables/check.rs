@@ -59,7 +59,7 @@ pub fn check(
             continue;
         }
         let Some(declaration) = root.variables.get(name) else {
-            let failure = Failure::usage(format!("{}the root declares no variable `{name}`", at(&[])));
+            let failure = Failure::usage(format!("{}{} declares no variable `{name}`", at(&[]), root.called));
             wrong.push(match nearest(name, known()) {
                 Some(near) => failure.hint(format!("Did you mean `{near}`?")),
                 None => failure.hint(format!("It declares {}.", known().collect::<Vec<_>>().join(", "))),

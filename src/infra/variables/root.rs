@@ -24,6 +24,8 @@ pub struct Declaration {
 /// A root's folder, read.
 #[derive(Clone, Debug, Default)]
 pub struct Root {
+    /// What messages call it.
+    pub called: String,
     pub variables: BTreeMap<String, Declaration>,
     /// The type of its backend, such as `s3`.
     pub backend: Option<String>,
@@ -37,7 +39,7 @@ impl Root {
     /// # Errors
     /// No such folder; a file that is no HCL, with line and column; a type that is none.
     pub fn read(folder: &Path, shown: &Path, own: &str) -> Result<Self> {
-        let mut root = Self::default();
+        let mut root = Self { called: "the root".to_owned(), ..Self::default() };
         let entries = fs::read_dir(folder).or_fail(|| format!("can't read the folder {}", shown.display()))?;
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())

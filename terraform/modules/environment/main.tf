@@ -115,6 +115,7 @@ module "database" {
   # One that is protected can't be without.
   skip_final_snapshot = !var.database.final_snapshot && !var.database.deletion_protection
   backup_days         = var.database.backup_days
+  log_retention_days  = var.log_retention_days
   kms_key             = local.kms_key
   alarm_topics        = [module.observability.topic_arn]
 }
