@@ -8,7 +8,7 @@ use crate::terminal::Output;
 /// Carry out the kept plan, or plan, ask, and carry that out
 ///
 /// A kept plan is used while it is fresh: the state and everything that Terraform reads are as they were. Otherwise
-/// another one is made, shown, and asked about. Where data would be lost (a database, a bucket, a key, …), its name has
+/// another one is made, shown, and asked about. Where data would be lost (a database, a bucket, a table, …), its name has
 /// to be typed, or given by --confirm-destroy; --yes does not answer that.
 ///
 /// With the CDK the difference is made and shown anew each time, and just that is deployed. Services that ECS does not

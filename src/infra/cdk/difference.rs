@@ -3,15 +3,13 @@
 use serde::Serialize;
 
 /// Types of `CloudFormation` whose resources hold data.
-const STATEFUL: [&str; 18] = [
+const STATEFUL: [&str; 16] = [
     "AWS::DynamoDB::GlobalTable",
     "AWS::DynamoDB::Table",
     "AWS::EC2::Volume",
     "AWS::ECR::Repository",
     "AWS::EFS::FileSystem",
     "AWS::ElastiCache::ReplicationGroup",
-    "AWS::KMS::Key",
-    "AWS::Logs::LogGroup",
     "AWS::MSK::Cluster",
     "AWS::MSK::ServerlessCluster",
     "AWS::RDS::DBCluster",

@@ -104,6 +104,33 @@ impl State {
                 self.deleted.insert(name, deleted);
                 json!({"service": told})
             }
+            "ListTagsForResource" => json!({"tags": self.tags(&text("resourceArn"))}),
+            "TagResource" => {
+                let arn = text("resourceArn");
+                let mut tags = self.tags(&arn);
+                let all = tags.as_array_mut().unwrap();
+                for tag in request["tags"].as_array().into_iter().flatten() {
+                    all.retain(|one| one["key"] != tag["key"]);
+                    all.push(tag.clone());
+                }
+                self.tags.insert(arn, tags);
+                json!({})
+            }
+            "UntagResource" => {
+                let arn = text("resourceArn");
+                let mut tags = self.tags(&arn);
+                let keys = request["tagKeys"].as_array().cloned().unwrap_or_default();
+                tags.as_array_mut().unwrap().retain(|one| !keys.contains(&one["key"]));
+                self.tags.insert(arn, tags);
+                json!({})
+            }
+            other => return self.answer_revisions(other, request),
+        })
+    }
+
+    fn answer_revisions(&mut self, operation: &str, request: &Value) -> Result<Value, Refusal> {
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        Ok(match operation {
             "DeregisterTaskDefinition" => {
                 let wanted = text("taskDefinition");
                 let Some(arn) = self.definition(&wanted).map(|one| one["taskDefinitionArn"].clone()) else {
@@ -135,26 +162,6 @@ impl State {
                     }
                 }
                 json!({"taskDefinitions": [], "failures": []})
-            }
-            "ListTagsForResource" => json!({"tags": self.tags(&text("resourceArn"))}),
-            "TagResource" => {
-                let arn = text("resourceArn");
-                let mut tags = self.tags(&arn);
-                let all = tags.as_array_mut().unwrap();
-                for tag in request["tags"].as_array().into_iter().flatten() {
-                    all.retain(|one| one["key"] != tag["key"]);
-                    all.push(tag.clone());
-                }
-                self.tags.insert(arn, tags);
-                json!({})
-            }
-            "UntagResource" => {
-                let arn = text("resourceArn");
-                let mut tags = self.tags(&arn);
-                let keys = request["tagKeys"].as_array().cloned().unwrap_or_default();
-                tags.as_array_mut().unwrap().retain(|one| !keys.contains(&one["key"]));
-                self.tags.insert(arn, tags);
-                json!({})
             }
             other => return Err(Refusal("ClientException", format!("{other} is not played"))),
         })
