@@ -73,7 +73,7 @@ fn validation_shows_file_line_and_code() {
     ends(
         &project.run(&["infra", "validate", "prod"]),
         1,
-        &["0 errors, 1 files out of date", "streamify infra render prod"],
+        &["0 errors, 1 file out of date", "streamify infra render prod"],
     );
     project.good(&["infra", "render", "prod"]);
     let good = project.good(&["infra", "validate"]);
@@ -84,7 +84,7 @@ fn validation_shows_file_line_and_code() {
         &format!("{ROOT}resource \"terraform_data\" \"third\" {{\n  input = terraform_data.frist.id\n}}\n"),
     );
     let bad = project.run(&["infra", "validate", "prod"]);
-    ends(&bad, 1, &["1 errors"]);
+    ends(&bad, 1, &["1 error,"]);
     assert!(bad.out.contains("terraform/environments/prod/main.tf:"), "{}", bad.out);
     assert!(bad.out.contains("| "), "{}", bad.out);
     assert!(bad.out.contains("input = terraform_data.frist.id"), "{}", bad.out);

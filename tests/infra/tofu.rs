@@ -59,7 +59,7 @@ fn opentofu_renders_plans_applies_and_destroys_as_terraform_does() {
         &format!("{ROOT}resource \"terraform_data\" \"third\" {{\n  input = terraform_data.frist.id\n}}\n"),
     );
     let bad = project.run(&["infra", "validate", "prod"]);
-    ends(&bad, 1, &["1 errors"]);
+    ends(&bad, 1, &["1 error,"]);
     assert!(bad.out.contains("terraform/environments/prod/main.tf:"), "{}", bad.out);
     project.never_printed(&["hunter22"]);
 }

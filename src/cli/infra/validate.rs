@@ -89,8 +89,14 @@ pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<Outc
     let errors =
         all.iter().flat_map(|(_, _, _, validation)| &validation.diagnostics).filter(|one: &&Diagnostic| one.is_error());
     let (errors, old) = (errors.count(), all.iter().map(|(_, _, old, _)| old.len()).sum::<usize>());
-    let failure = Failure::failed(format!("not valid: {errors} errors, {old} files out of date"));
+    let failure =
+        Failure::failed(format!("not valid: {}, {} out of date", counted(errors, "error"), counted(old, "file")));
     let names: Vec<&str> =
         all.iter().filter(|(_, _, old, _)| !old.is_empty()).map(|(name, ..)| name.as_str()).collect();
     Err(names.iter().fold(failure, |failure, name| failure.hint(format!("streamify infra render {name}"))))
+}
+
+/// `1 error`, `2 errors`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
