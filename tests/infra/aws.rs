@@ -79,6 +79,9 @@ fn what_holds_data_is_destroyed_only_by_its_name() {
     let mut project = Project::new(&moto.endpoint(), CONFIGURATION);
     project.variable("TF_CLI_CONFIG_FILE", Some(&provider()));
     super::write_root(&project, ROOT);
+    super::write_configuration(&project, &CONFIGURATION.replace("    state: {bucket: cinema-state}\n", ""));
+    ends(&project.run(&["infra", "plan", "prod"]), 1, &["environments.prod.state: { bucket: NAME }"]);
+    super::write_configuration(&project, CONFIGURATION);
     let early = project.run(&["infra", "plan", "prod"]);
     ends(&early, 1, &["init prod", "cinema-state"]);
     put(&moto.endpoint(), "cinema-state");

@@ -142,6 +142,13 @@ impl<'a> Site<'a> {
                     self.shown()
                 )));
             }
+            if self.environment.state.is_none() && ended.err.contains("\"bucket\" is required by the backend") {
+                return Err(failure.hint(format!(
+                    "streamify.yaml does not say where the state is: environments.{}.state: {{ bucket: NAME }}. \
+                     terraform/bootstrap makes such a bucket, once for an account.",
+                    self.name()
+                )));
+            }
             return Err(failure);
         }
         self.report.finished("init", "ready", started.elapsed());
