@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::demo::Stage;
 use super::world::Ran;
 use crate::support::ecs::Fate;
+use crate::support::process::folder;
 
 #[derive(Deserialize)]
 struct Workflow {
@@ -62,7 +63,15 @@ fn bash(script: &str, folder: &Path) -> Command {
 #[test]
 fn every_step_with_a_shell_is_tried_here() {
     let all: Vec<(String, String)> = scripts().into_iter().map(|(file, name, _)| (file, name)).collect();
-    let known = [("ci.yml", "Test"), ("deploy-to.yml", "Deploy"), ("deploy.yml", "Build the page and the binary")];
+    let known = [
+        ("ci.yml", "Test"),
+        ("deploy-to.yml", "Deploy"),
+        ("deploy.yml", "Build the page and the binary"),
+        ("release.yml", "Build the page and the binary"),
+        ("release.yml", "Make the release"),
+        ("release.yml", "Pack"),
+        ("release.yml", "The tag is the version"),
+    ];
     assert_eq!(all, known.map(|(file, name)| (file.to_owned(), name.to_owned())));
 }
 
@@ -120,8 +129,61 @@ fn the_steps_that_call_make_call_what_there_is() {
     };
     let build = dry(&script("deploy.yml", "Build the page and the binary"));
     assert!(build.contains("scripts/page.sh") && build.contains("cargo build --release"), "{build}");
+    assert_eq!(dry(&script("release.yml", "Build the page and the binary")), build);
     let test = dry(&script("ci.yml", "Test"));
     for part in ["cargo clippy", "cargo deny", "cargo test --workspace", "tests/e2e/run.sh", "tests/fuzz/run.sh"] {
         assert!(test.contains(part), "{part} in {test}");
     }
+}
+
+#[test]
+fn a_tag_is_packed_and_published_whole() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let run = |step: &str, tag: &str| {
+        let mut command = bash(&script("release.yml", step), folder.path());
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        command.env("GITHUB_REF_NAME", tag).env("TARGET", "linux-x86_64").env("REPOSITORY", "example/streamify");
+        Ran::of(&command.env("PATH", path).output().unwrap())
+    };
+    fs::create_dir_all(at("target/release")).unwrap();
+    fs::write(at("target/release/streamify"), "the program").unwrap();
+    for name in ["LICENSE", "README.md", "CHANGELOG.md"] {
+        fs::write(at(name), name).unwrap();
+    }
+    fs::write(at("Cargo.toml"), "[workspace.package]\nversion = \"1.2.3\"\n").unwrap();
+    let made = bash(
+        "git init -q && git add Cargo.toml && git -c user.name=a -c user.email=a@example.com commit -qm first",
+        folder.path(),
+    )
+    .status();
+    assert!(made.unwrap().success());
+
+    run("The tag is the version", "v1.2.3").ends_with(0);
+    run("The tag is the version", "v1.2.4").ends_with(1).says("the tag is v1.2.4, the version 1.2.3");
+
+    let archive = at("streamify-v1.2.3-linux-x86_64.tar.gz");
+    let packed = || {
+        run("Pack", "v1.2.3").ends_with(0);
+        fs::remove_dir_all(at("streamify-v1.2.3-linux-x86_64")).unwrap();
+        fs::read(&archive).unwrap()
+    };
+    assert_eq!(packed(), packed(), "the same input is the same archive");
+    let listed = Command::new("tar").arg("-tf").arg(&archive).output().unwrap().stdout;
+    let listed = String::from_utf8(listed).unwrap().replace("streamify-v1.2.3-linux-x86_64/", "");
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["CHANGELOG.md", "LICENSE", "README.md", "streamify"]);
+
+    // GitHub's own program can't be had without GitHub: what it is told is kept.
+    fs::write(at("gh"), "#!/bin/sh\necho \"$*\" >>told\n").unwrap();
+    fs::set_permissions(at("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    run("Make the release", "v1.2.3").ends_with(0);
+    let told = fs::read_to_string(at("told")).unwrap();
+    let told: Vec<&str> = told.lines().collect();
+    assert!(told[0].starts_with("release create v1.2.3") && told[0].contains("--draft"), "{told:?}");
+    assert!(told[0].contains("./streamify-v1.2.3-linux-x86_64.tar.gz.sha256"), "{told:?}");
+    assert!(told[1].starts_with("release edit v1.2.3") && told[1].contains("--draft=false"), "{told:?}");
+    // What was damaged on the way is not published.
+    fs::write(&archive, "other bytes").unwrap();
+    run("Make the release", "v1.2.3").ends_with(1);
+    assert_eq!(fs::read_to_string(at("told")).unwrap().lines().count(), 2);
 }

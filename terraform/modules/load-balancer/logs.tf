@@ -34,6 +34,8 @@ resource "aws_s3_bucket_versioning" "logs" {
   }
 }
 
+# Load balancers write their logs into buckets with S3's own keys alone.
+# trivy:ignore:AWS-0132
 resource "aws_s3_bucket_server_side_encryption_configuration" "logs" {
   bucket = aws_s3_bucket.logs.id
 

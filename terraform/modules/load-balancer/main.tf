@@ -35,6 +35,8 @@ resource "aws_vpc_security_group_ingress_rule" "this" {
 
 # What it may send to stands beside the services, one rule for each.
 
+# People reach the app here; `internal` is for those who want no such thing.
+# trivy:ignore:AWS-0053
 resource "aws_lb" "this" {
   # checkov:skip=CKV2_AWS_76: firewall.tf has AWSManagedRulesKnownBadInputsRuleSet; checkov does not unfold its dynamic rules
   # checkov:skip=CKV2_AWS_28: the firewall is a choice of the environment; prod has it
@@ -60,6 +62,8 @@ resource "aws_lb" "this" {
   depends_on = [aws_s3_bucket_policy.logs, aws_s3_bucket_server_side_encryption_configuration.logs]
 }
 
+# HTTP answers with a redirect as soon as there is a domain, for which a certificate can be had.
+# trivy:ignore:AWS-0054
 resource "aws_lb_listener" "http" {
   # checkov:skip=CKV_AWS_2: HTTP answers with a redirect as soon as there is a domain, for which a certificate can be had
   # checkov:skip=CKV_AWS_103: the same

@@ -46,6 +46,8 @@ resource "aws_s3_bucket_versioning" "this" {
   }
 }
 
+# The page is public. CloudFront would need a key of one's own to be opened to it for what everybody may read.
+# trivy:ignore:AWS-0132
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   for_each = aws_s3_bucket.this
 
