@@ -25,6 +25,9 @@
 //!
 //! The backend is a crate of its own, `streamify_backend`, and knows nothing of these.
 
+// Futures of the AWS SDK are nested deeply; an optimised build computes their layout whole.
+#![recursion_limit = "256"]
+
 pub mod aws;
 pub mod cli;
 pub mod deploy;
