@@ -20,32 +20,21 @@ mirror=$cache/mirror/registry.terraform.io/hashicorp/aws/$version/linux_amd64
 program=$mirror/terraform-provider-aws_v${version}_x5
 configuration=$cache/terraformrc
 
-if [ ! -x "$program" ]; then
-  mkdir -p "$cache"
-  # Tests run side by side: one builds, the others wait.
-  exec 9>"$cache/lock"
-  flock 9
-fi
-if [ ! -x "$program" ]; then
-  need_go go1.26.8
-  echo "terraform-provider: building Terraform's AWS provider $version (five to nine minutes, once)" >&2
-  log=$cache/build.log
-  work=$cache/build
-  rm -rf "$work" && mkdir -p "$work/source" "$mirror"
-  {
-    source=$(cd "$work" && "$go" mod download -json "$module" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
-    cp "$source"/{go.mod,go.sum,main.go,LICENSE} "$work/source"
-    cp -r --no-preserve=mode "$source"/{internal,names,version} "$work/source"
-    chmod -R u+w "$work/source"
-    python3 "$here/terraform-provider-trim.py" "$go" "$work/source" "${services[@]}"
-    cd "$work/source"
-    GOFLAGS="-mod=mod -buildvcs=false" "$go" build -trimpath \
-      -ldflags="-s -w -X github.com/hashicorp/terraform-provider-aws/version.ProviderVersion=$version" \
-      -o "$work/provider" .
-  } >"$log" 2>&1 || { tail -20 "$log" >&2; echo "terraform-provider: the build failed; the whole log is $log" >&2; exit 1; }
-  mv "$work/provider" "$program"
-  chmod -R u+w "$work" && rm -rf "$work"
-fi
+build() {
+  local source
+  source=$("$go" mod download -json "$module" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+  mkdir source
+  cp "$source"/{go.mod,go.sum,main.go,LICENSE} source
+  cp -r --no-preserve=mode "$source"/{internal,names,version} source
+  chmod -R u+w source
+  python3 "$here/terraform-provider-trim.py" "$go" "$work/source" "${services[@]}"
+  cd source
+  GOFLAGS="-mod=mod -buildvcs=false" "$go" build -trimpath \
+    -ldflags="-s -w -X github.com/hashicorp/terraform-provider-aws/version.ProviderVersion=$version" \
+    -o "$work/$(basename "$program")" .
+}
+
+build_once terraform-provider "Terraform's AWS provider $version (five to nine minutes, once)" "$cache" "$program" build
 if [ ! -e "$configuration" ]; then
   cat >"$configuration.new" <<CONFIGURATION
 disable_checkpoint = true
